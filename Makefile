@@ -1,0 +1,88 @@
+# Everything a developer does. Each target sets up what it needs: a fresh clone needs Python 3.11+ and make.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv/bin
+# Zappa, mypy and the cold start all want .pyc files, whatever the machine's habit is.
+unexport PYTHONDONTWRITEBYTECODE
+
+# The settings of a deployed portal, for `manage.py check --deploy`.
+DEPLOYED := PORTICO_SECRET_KEY=$$(head -c 40 /dev/urandom | base64 | tr -d '\n') PORTICO_ALLOWED_HOSTS=portal.example.com \
+	PORTICO_USER_POOL_ID=eu-west-1_Example00 PORTICO_PORTAL_CLIENT_ID=portal PORTICO_API_CLIENT_ID=api PORTICO_RIDES_TABLE=rides \
+	PORTICO_FLEET_TABLE=fleet PORTICO_IDEMPOTENCY_TABLE=idempotency PORTICO_SESSIONS_TABLE=sessions PORTICO_AUDIT_TABLE=audit
+
+.PHONY: run test check fix bench reset clean setup lock
+
+run: setup ## Serve the portal on the local cloud
+	@exec $(VENV)/python -m portal.localcloud.launcher
+
+test: setup .run/system-tests ## Run every test, the browser's included
+	$(VENV)/pytest -n 2 $(ARGS)
+
+check: setup ## Format, lint, types, templates
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(DEPLOYED) $(VENV)/mypy
+	$(VENV)/djade --check --target-version 5.2 $$(git ls-files '*.html')
+	$(VENV)/djlint --quiet --lint .
+	$(VENV)/cfn-lint infrastructure/*.yaml
+	$(DEPLOYED) $(VENV)/python manage.py check --deploy --fail-level WARNING
+
+fix: setup ## Mend what can be mended by a tool
+	$(VENV)/ruff format .
+	$(VENV)/ruff check --fix .
+	-$(VENV)/djade --target-version 5.2 $$(git ls-files '*.html')
+
+bench: setup ## Measure
+	$(VENV)/python -m bench
+
+reset: ## Forget what the local cloud holds
+	rm -rf .run/state .run/*.secret .run/aws-config .run/local.env .run/cloud.log
+
+clean: reset ## Forget everything that set-up made
+	rm -rf .venv .cloud .node .run node_modules portal/static/vendor staticfiles
+
+lock: ## Renew the hashed locks (needs uv): make lock ARGS=--upgrade
+	sh infrastructure/lock.sh $(ARGS)
+
+# --- Set-up -----------------------------------------------------------------------------------------------------------
+
+setup: .run/dev .run/cloud .run/browser-files .run/system
+
+.run:
+	@mkdir -p .run
+
+.run/python: | .run
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Portico needs Python 3.11 or newer: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh infrastructure/system.sh python3-venv
+	@touch $@
+
+.run/dev: requirements/dev.txt | .run/python
+	@echo "Setting up .venv …"
+	@$(PYTHON) -m venv .venv
+	@$(VENV)/pip install --quiet --require-hashes -r $<
+	@touch $@
+
+.run/cloud: requirements/cloud.txt | .run/python
+	@echo "Setting up the local cloud's environment …"
+	@$(PYTHON) -m venv .cloud
+	@.cloud/bin/pip install --quiet --require-hashes -r $<
+	@touch $@
+
+# npm comes from the machine or, where it has none, from a wheel.
+.run/browser-files: package-lock.json requirements/node.txt infrastructure/browser-files.txt | .run/python
+	@echo "Fetching the browser files …"
+	@command -v npm >/dev/null || { $(PYTHON) -m venv .node && .node/bin/pip install --quiet --require-hashes -r requirements/node.txt; }
+	@PATH="$$PATH:$(CURDIR)/.node/bin" npm ci --silent --ignore-scripts
+	@rm -rf portal/static/vendor
+	@while read -r from to; do mkdir -p "portal/static/vendor/$$to" && cp -r node_modules/$$from "portal/static/vendor/$$to"; done < infrastructure/browser-files.txt
+	@touch $@
+
+# Pango for WeasyPrint; for the browser tests Chromium as well.
+.run/system: infrastructure/system.sh | .run
+	@sh infrastructure/system.sh pango
+	@touch $@
+
+.run/system-tests: infrastructure/system.sh | .run
+	@sh infrastructure/system.sh pango chromium
+	@touch $@

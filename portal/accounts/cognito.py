@@ -1,0 +1,356 @@
+"""The user pool: the only module that speaks to cognito-idp.
+
+Whatever Cognito refuses for a reason that a person can act on becomes a `Refused` whose text is written for them.
+Reference: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/Welcome.html
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+
+from portal import aws
+from portal.accounts.refusals import (
+    BY_ERROR,
+    ChallengeExpired,
+    CodeMismatch,
+    InputRefused,
+    PasswordRefused,
+    Refused,
+    SignedOut,
+    TooManyAttempts,
+    UnknownChallenge,
+    UsernameRefused,
+    WrongCurrentPassword,
+    WrongPassword,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp.type_defs import AuthenticationResultTypeTypeDef
+
+NEW_PASSWORD = "NEW_PASSWORD_REQUIRED"  # noqa: S105 - the name of a challenge
+TOTP = "SOFTWARE_TOKEN_MFA"
+TOTP_SETUP = "MFA_SETUP"
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a sign-in or a refresh gives. Never shown: not by repr, not in logs."""
+
+    id: str = field(repr=False)
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """What Cognito asks next before it gives tokens. Cognito forgets it after three minutes."""
+
+    name: str
+    username: str
+    session: str = field(repr=False)
+
+
+# --- What Cognito refuses --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _refusals(**more: type[Refused]) -> Iterator[None]:
+    """Turn Cognito's errors into refusals, those by name in `more` first."""
+    try:
+        yield
+    except ClientError as error:
+        refusal = {**BY_ERROR, **more}.get(aws.error_code(error))
+        if refusal is None:
+            raise
+        reason = error.response["Error"].get("Message", "")
+        if "attempts exceeded" in reason.lower():
+            refusal = TooManyAttempts
+        elif "email format" in reason and refusal is InputRefused:
+            refusal = UsernameRefused
+        raise refusal(_sentence(reason)) from error
+
+
+def _sentence(reason: str) -> str:
+    """Return Cognito's reason without its preamble ("Password did not conform with policy: …"), ending in a stop."""
+    return reason.rpartition("policy: ")[2].strip().rstrip(".") + "."
+
+
+# --- Signing in and out -----------------------------------------------------------------------------------------------
+
+
+def sign_in(username: str, password: str) -> Tokens | Challenge:
+    """Check a password. Raises WrongPassword, UserNotConfirmed, PasswordResetRequired, TooManyAttempts."""
+    with _refusals(NotAuthorizedException=WrongPassword, UserNotFoundException=WrongPassword):
+        answer = aws.client("cognito-idp").admin_initiate_auth(
+            **_pool(),
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": username, "PASSWORD": password, "SECRET_HASH": _secret_hash(username)},
+        )
+    return _outcome(answer, username)
+
+
+def check_password(username: str, password: str) -> None:
+    """Raises WrongCurrentPassword, TooManyAttempts."""
+    try:
+        sign_in(username, password)
+    except WrongPassword as error:
+        raise WrongCurrentPassword from error
+
+
+def answer_challenge(challenge: Challenge, **answers: str) -> Tokens | Challenge:
+    """Answer with NEW_PASSWORD or SOFTWARE_TOKEN_MFA_CODE. Raises CodeMismatch, CodeExpired, PasswordRefused,
+    ChallengeExpired."""
+    with _refusals(NotAuthorizedException=ChallengeExpired, InvalidParameterException=PasswordRefused):
+        answer = aws.client("cognito-idp").admin_respond_to_auth_challenge(
+            **_pool(),
+            ChallengeName=challenge.name,  # type: ignore[arg-type]
+            Session=challenge.session,
+            ChallengeResponses={
+                "USERNAME": challenge.username,
+                "SECRET_HASH": _secret_hash(challenge.username),
+                **answers,
+            },
+        )
+    return _outcome(answer, challenge.username)
+
+
+def refresh(refresh_token: str, *, username: str) -> Tokens:
+    """Return new tokens. Raises SignedOut where the user was disabled, deleted or signed out everywhere."""
+    with _refusals(NotAuthorizedException=SignedOut, UserNotFoundException=SignedOut):
+        answer = aws.client("cognito-idp").admin_initiate_auth(
+            **_pool(),
+            AuthFlow="REFRESH_TOKEN_AUTH",
+            AuthParameters={"REFRESH_TOKEN": refresh_token, "SECRET_HASH": _secret_hash(username)},
+        )
+    return _tokens(answer["AuthenticationResult"], refresh_token)
+
+
+def sign_out(refresh_token: str) -> None:
+    """Revoke a refresh token and every token made with it."""
+    aws.client("cognito-idp").revoke_token(
+        Token=refresh_token, ClientId=settings.PORTAL_CLIENT_ID, ClientSecret=_client_secret()
+    )
+
+
+def _outcome(answer: Mapping[str, Any], username: str) -> Tokens | Challenge:
+    if result := answer.get("AuthenticationResult"):
+        return _tokens(result, "")
+    name = answer["ChallengeName"]
+    if name not in (NEW_PASSWORD, TOTP, TOTP_SETUP):
+        raise UnknownChallenge(name)
+    # Who signed in by e-mail address answers the challenge by user name.
+    parameters = answer.get("ChallengeParameters", {})
+    return Challenge(name, parameters.get("USER_ID_FOR_SRP", username), answer["Session"])
+
+
+def _tokens(result: AuthenticationResultTypeTypeDef, refresh_token: str) -> Tokens:
+    return Tokens(result["IdToken"], result["AccessToken"], result.get("RefreshToken", refresh_token))
+
+
+# --- Signing up -------------------------------------------------------------------------------------------------------
+
+
+def sign_up(username: str, password: str, *, email: str, given_name: str, family_name: str) -> None:
+    """Create an unconfirmed user and mail them a code. Raises UsernameTaken, PasswordRefused, EmailRefused …"""
+    attributes = {"email": email, "given_name": given_name, "family_name": family_name}
+    with _refusals(InvalidParameterException=InputRefused):
+        aws.client("cognito-idp").sign_up(
+            **_client(username),
+            Password=password,
+            UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items() if value],
+        )
+
+
+def confirm(username: str, code: str) -> None:
+    """Confirm the e-mail address of who signed up; who did so already is told nothing else.
+    Raises CodeMismatch, CodeExpired, EmailTaken, TooManyAttempts."""
+    with _refusals(UserNotFoundException=CodeMismatch):
+        try:
+            aws.client("cognito-idp").confirm_sign_up(**_client(username), ConfirmationCode=code)
+        except ClientError as error:
+            if aws.error_code(error) != "NotAuthorizedException" or "CONFIRMED" not in str(error):
+                raise
+
+
+def resend(username: str) -> None:
+    """Mail a new code to someone who signed up and has not confirmed it; nothing tells whether there is such a user."""
+    with _refusals():
+        try:
+            aws.client("cognito-idp").resend_confirmation_code(**_client(username))
+        except ClientError as error:
+            if aws.error_code(error) not in ("InvalidParameterException", "UserNotFoundException"):
+                raise
+
+
+# --- Passwords --------------------------------------------------------------------------------------------------------
+
+
+def forgot_password(username: str) -> None:
+    """Mail a code, or a fresh invitation to someone who never used a temporary password; nothing tells whether there is
+    such a user. Raises TooManyAttempts."""
+    with _refusals():
+        try:
+            aws.client("cognito-idp").forgot_password(**_client(username))
+        except ClientError as error:
+            match aws.error_code(error):
+                case "NotAuthorizedException":
+                    # "User password cannot be reset in the current state."
+                    invite_again(username)
+                case "InvalidParameterException" | "UserNotFoundException" | "CodeDeliveryFailureException":
+                    pass  # nobody of that name, or without an address that a mail could go to
+                case _:
+                    raise
+
+
+def invite_again(username: str) -> None:
+    """Mail a fresh temporary password to someone who never used theirs; anyone else gets nothing."""
+    try:
+        user = aws.client("cognito-idp").admin_get_user(UserPoolId=settings.USER_POOL_ID, Username=username)
+    except ClientError as error:
+        if aws.error_code(error) != "UserNotFoundException":
+            raise
+        return
+    if user["UserStatus"] == "FORCE_CHANGE_PASSWORD" and user["Enabled"]:
+        aws.client("cognito-idp").admin_create_user(
+            UserPoolId=settings.USER_POOL_ID,
+            Username=user["Username"],
+            MessageAction="RESEND",
+            DesiredDeliveryMediums=["EMAIL"],
+        )
+
+
+def find_sub(username: str) -> str | None:
+    """Return the sub of the user of this name (or e-mail address or sub), or None."""
+    try:
+        user = aws.client("cognito-idp").admin_get_user(UserPoolId=settings.USER_POOL_ID, Username=username)
+    except ClientError as error:
+        if aws.error_code(error) in ("UserNotFoundException", "InvalidParameterException"):
+            return None
+        raise
+    return next((one.get("Value") for one in user["UserAttributes"] if one["Name"] == "sub"), None)
+
+
+def confirm_forgot_password(username: str, code: str, password: str) -> None:
+    """Set a new password by the mailed code. Raises CodeMismatch, PasswordRefused, TooManyAttempts."""
+    # For a name that nobody has, Cognito says "mismatch"; who has no code open must not be told apart from that.
+    with _refusals(
+        ExpiredCodeException=CodeMismatch,
+        NotAuthorizedException=CodeMismatch,
+        UserNotFoundException=CodeMismatch,
+        UserNotConfirmedException=CodeMismatch,
+        InvalidParameterException=PasswordRefused,
+    ):
+        aws.client("cognito-idp").confirm_forgot_password(**_client(username), ConfirmationCode=code, Password=password)
+
+
+def change_password(access_token: str, *, old: str, new: str) -> None:
+    """Raises WrongCurrentPassword, PasswordRefused, TooManyAttempts, SignedOut."""
+    with _refusals(NotAuthorizedException=SignedOut, InvalidParameterException=PasswordRefused):
+        try:
+            aws.client("cognito-idp").change_password(
+                AccessToken=access_token, PreviousPassword=old, ProposedPassword=new
+            )
+        except ClientError as error:
+            if "Incorrect username or password" in str(error):
+                raise WrongCurrentPassword from error
+            raise
+
+
+# --- The second factor ------------------------------------------------------------------------------------------------
+
+
+def has_totp(access_token: str) -> bool:
+    """Tell whether someone signs in with a code from an app, too. Raises SignedOut."""
+    with _refusals(NotAuthorizedException=SignedOut, UserNotFoundException=SignedOut):
+        user = aws.client("cognito-idp").get_user(AccessToken=access_token)
+    return TOTP in user.get("UserMFASettingList", [])
+
+
+def start_totp(access_token: str) -> str:
+    """Return a new secret for an authenticator app, in base 32. Raises SignedOut."""
+    with _refusals(NotAuthorizedException=SignedOut):
+        return aws.client("cognito-idp").associate_software_token(AccessToken=access_token)["SecretCode"]
+
+
+def finish_totp(access_token: str, code: str) -> None:
+    """Ask for a code at every sign-in from now on. Raises CodeMismatch, SignedOut."""
+    with _refusals(NotAuthorizedException=SignedOut, InvalidParameterException=CodeMismatch):
+        answer = aws.client("cognito-idp").verify_software_token(AccessToken=access_token, UserCode=code)
+        if answer["Status"] != "SUCCESS":
+            raise CodeMismatch
+        _prefer_totp(access_token, enabled=True)
+
+
+def start_totp_at_sign_in(challenge: Challenge) -> tuple[str, Challenge]:
+    """Return a new secret for someone who must set a second factor up to come in, and the challenge as it goes on.
+    Raises ChallengeExpired."""
+    with _refusals(NotAuthorizedException=ChallengeExpired):
+        answer = aws.client("cognito-idp").associate_software_token(Session=challenge.session)
+    return answer["SecretCode"], replace(challenge, session=answer["Session"])
+
+
+def finish_totp_at_sign_in(challenge: Challenge, code: str) -> Tokens | Challenge:
+    """Raises CodeMismatch, ChallengeExpired."""
+    with _refusals(NotAuthorizedException=ChallengeExpired, InvalidParameterException=CodeMismatch):
+        answer = aws.client("cognito-idp").verify_software_token(Session=challenge.session, UserCode=code)
+    if answer["Status"] != "SUCCESS":
+        raise CodeMismatch
+    return answer_challenge(replace(challenge, session=answer["Session"]))
+
+
+def turn_off_totp(access_token: str) -> None:
+    """Ask for the password alone from now on. Raises SignedOut."""
+    with _refusals(NotAuthorizedException=SignedOut):
+        _prefer_totp(access_token, enabled=False)
+
+
+def _prefer_totp(access_token: str, *, enabled: bool) -> None:
+    aws.client("cognito-idp").set_user_mfa_preference(
+        AccessToken=access_token, SoftwareTokenMfaSettings={"Enabled": enabled, "PreferredMfa": enabled}
+    )
+
+
+# --- The portal's own client ------------------------------------------------------------------------------------------
+
+
+@cache
+def _client_secret() -> str:
+    answer = aws.client("cognito-idp").describe_user_pool_client(
+        UserPoolId=settings.USER_POOL_ID, ClientId=settings.PORTAL_CLIENT_ID
+    )
+    return answer["UserPoolClient"]["ClientSecret"]
+
+
+def _secret_hash(username: str) -> str:
+    # Reference: https://docs.aws.amazon.com/cognito/latest/developerguide/signing-up-users-in-your-app.html
+    message = (username + settings.PORTAL_CLIENT_ID).encode()
+    return base64.b64encode(hmac.digest(_client_secret().encode(), message, hashlib.sha256)).decode()
+
+
+class _Pool(TypedDict):
+    UserPoolId: str
+    ClientId: str
+
+
+class _Client(TypedDict):
+    ClientId: str
+    Username: str
+    SecretHash: str
+
+
+def _pool() -> _Pool:
+    return {"UserPoolId": settings.USER_POOL_ID, "ClientId": settings.PORTAL_CLIENT_ID}
+
+
+def _client(username: str) -> _Client:
+    return {"ClientId": settings.PORTAL_CLIENT_ID, "Username": username, "SecretHash": _secret_hash(username)}

@@ -1,0 +1,117 @@
+"""The one verifier of ID tokens: for the forms, the sessions and the JSON API.
+
+Reference: https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from functools import cache, lru_cache
+from typing import Any
+
+import urllib3
+from django.conf import settings
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import GuestProtocol, RSAKey
+
+from portal.aws import Unavailable
+
+LEEWAY_SECONDS = 10
+REFETCH_SECONDS = 60
+# Anything else (crit, jku, x5u, b64 …) would ask the verifier to do something. Cognito sends alg and kid.
+HEADERS = frozenset({"alg", "kid", "typ"})
+
+_http = urllib3.PoolManager(
+    timeout=urllib3.Timeout(connect=2, read=3), retries=urllib3.Retry(1, redirect=0, backoff_factor=0.1)
+)
+
+
+class InvalidToken(Exception):
+    """The text is not an ID token of our user pool for one of our clients, or no longer."""
+
+
+class KeysUnavailable(Unavailable):
+    """The user pool's public keys could not be read, so nothing can be said about the token."""
+
+
+def verify(token: str) -> dict[str, Any]:
+    """Return the claims of an ID token. Raises InvalidToken and KeysUnavailable."""
+    try:
+        claims = _signed_claims(token, settings.JWKS_URL)
+        registry = jwt.JWTClaimsRegistry(
+            leeway=LEEWAY_SECONDS,
+            iss={"essential": True, "value": settings.TOKEN_ISSUER},
+            aud={"essential": True, "values": [settings.PORTAL_CLIENT_ID, settings.API_CLIENT_ID]},
+            token_use={"essential": True, "value": "id"},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
+        registry.validate(claims)
+    except (JoseError, ValueError, TypeError) as error:
+        raise InvalidToken(type(error).__name__) from error
+    if not isinstance(claims["aud"], str) or not isinstance(claims["token_use"], str):
+        raise InvalidToken("A Cognito ID token has one audience and one use.")
+    return dict(claims)
+
+
+# A signature costs 0.2 ms to check and stays true, so the last ones are remembered. The claims are weighed every
+# time: they may have expired since.
+@lru_cache(maxsize=512)
+def _signed_claims(token: str, keys_url: str) -> dict[str, Any]:
+    def key(signed: GuestProtocol) -> RSAKey:
+        header = signed.headers()
+        if not set(header) <= HEADERS:
+            raise InvalidToken("The header has fields that Cognito does not write.")
+        return _keys(keys_url).find(header.get("kid"))
+
+    return jwt.decode(token, key, algorithms=["RS256"]).claims
+
+
+class _Keys:
+    """The public keys of a user pool, read when first needed and again for a key id that is not among them, but not
+    more often than once a minute: anybody can invent key ids."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._keys: dict[str, RSAKey] = {}
+        self._fetched_at: float | None = None
+        self._lock = threading.Lock()
+
+    def find(self, kid: object) -> RSAKey:
+        """Return the key with this id. Raises InvalidToken and KeysUnavailable."""
+        if not isinstance(kid, str):
+            raise InvalidToken("The header names no key.")
+        if kid not in self._keys:
+            with self._lock:
+                if kid not in self._keys and self._may_fetch():
+                    self._keys = {
+                        key["kid"]: RSAKey.import_key(key)
+                        for key in fetch(self._url)
+                        if key.get("kty") == "RSA" and key.get("use", "sig") == "sig"
+                    }
+                    self._fetched_at = time.monotonic()
+        try:
+            return self._keys[kid]
+        except KeyError as error:
+            raise InvalidToken("The key is not one of the user pool's.") from error
+
+    def _may_fetch(self) -> bool:
+        return self._fetched_at is None or time.monotonic() - self._fetched_at > REFETCH_SECONDS
+
+
+_keys = cache(_Keys)
+
+
+def fetch(url: str) -> list[dict[str, Any]]:
+    """Return the keys of a JSON Web Key Set. Raises KeysUnavailable."""
+    try:
+        answer = _http.request("GET", url)
+        if answer.status != 200:
+            raise KeysUnavailable(f"{url} answered {answer.status}")
+        keys: list[dict[str, Any]] = json.loads(answer.data)["keys"]
+    except (urllib3.exceptions.HTTPError, ValueError, KeyError) as error:
+        raise KeysUnavailable(url) from error
+    return keys

@@ -1,0 +1,92 @@
+"""The AWS clients, made once and shared, and the one question asked of their failures: is it worth another try?"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnected
+from django.conf import settings
+
+from portal.dynamo.client import DynamoDB
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+
+# API Gateway gives up after 29 seconds. Three tries of at most five seconds each leave time to say so.
+_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=20,
+)
+
+_TRANSIENT_CODES = frozenset(
+    {
+        "InternalError",
+        "InternalErrorException",
+        "InternalServerError",
+        "InternalFailure",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+
+
+class Busy(Exception):
+    """Others were changing the same items for as long as a request may take. Trying again will help."""
+
+
+class Unavailable(Exception):
+    """An outside service that is not spoken to through boto3 failed in a way that passes."""
+
+
+# One session: a client in a session of its own loads botocore's data again.
+@cache
+def session() -> botocore.session.Session:
+    made = botocore.session.Session()
+    made.set_config_variable("region", settings.AWS_REGION)
+    return made
+
+
+@overload
+def client(service: Literal["dynamodb"]) -> DynamoDB: ...
+@overload
+def client(service: Literal["cognito-idp"]) -> CognitoIdentityProviderClient: ...
+@cache
+def client(service: str) -> Any:
+    """Return the process's client of an AWS service, e.g. "dynamodb"."""
+    if service == "dynamodb":
+        return DynamoDB(session())
+    # The JSON API never needs boto3 itself, and it takes as long to import as the rest of the portal's AWS code.
+    import boto3
+
+    return boto3.Session(botocore_session=session()).client(service, config=_CONFIG)  # type: ignore[call-overload]
+
+
+def error_code(error: ClientError) -> str:
+    """Return AWS's name of the error, e.g. "ConditionalCheckFailedException"."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def is_transient(error: BaseException | None) -> bool:
+    """Tell whether a call failed for a reason that passes: throttling, a timeout, a lost reply, a 5xx of AWS.
+
+    botocore has already tried again by the time it raises.
+    """
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or error_code(error) in _TRANSIENT_CODES
+    return isinstance(error, (Busy, NotConnected, HTTPClientError, Unavailable))

@@ -1,0 +1,196 @@
+"""The local cloud as a process of its own, and the stack that infrastructure/portal.yaml declares on it.
+
+This runs in the portal's environment; server.py, which it starts, in the cloud's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "infrastructure" / "portal.yaml"
+CLOUD_PYTHON = ROOT / ".cloud" / "bin" / "python"
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+STACK = "portico"
+START_SECONDS = 30
+
+
+class CloudFailed(RuntimeError):
+    """The local cloud did not start, or refused the template; the message says why."""
+
+
+class Cloud:
+    """One local cloud on a port of 127.0.0.1. Without a folder it forgets everything when it stops."""
+
+    def __init__(self, *, port: int, folder: Path, keep: bool) -> None:
+        self.port = port
+        self.folder = folder
+        self.keep = keep
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.access_key_id = "AKIAPORTICOADMIN0000"
+        self.secret_access_key = self.secret("administrator")
+
+    def secret(self, name: str) -> str:
+        """Return the folder's secret of that name; a new one the first time. Only its owner can read the file."""
+        path = self.folder / f"{name}.secret"
+        if not path.exists():
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(40))
+        return path.read_text()
+
+    # --- The process ----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the cloud and return when it answers. Raises CloudFailed."""
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            "CLOUD_PORT": str(self.port),
+            "CLOUD_REGION": REGION,
+            "CLOUD_ACCESS_KEY_ID": self.access_key_id,
+            "CLOUD_SECRET_ACCESS_KEY": self.secret_access_key,
+        }
+        if self.keep:
+            environment["CLOUD_STATE_DIR"] = str(self.folder / "state")
+        log = open(self.folder / "cloud.log", "ab")  # noqa: SIM115 - the child writes to it as long as it lives
+        # A session of its own: Ctrl-C is for the launcher, which stops the portal first and the cloud last.
+        self._process = subprocess.Popen(
+            [CLOUD_PYTHON, "-m", "portal.localcloud.server"],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        log.close()
+        give_up_at = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > give_up_at:
+                self.stop()
+                tail = (self.folder / "cloud.log").read_text(errors="replace").strip().splitlines()[-5:]
+                raise CloudFailed("The local cloud did not start:\n  " + "\n  ".join(tail))
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop the cloud and wait until it has saved."""
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        if self._process and self._process.stdin:
+            self._process.stdin.close()
+
+    def kill(self) -> None:
+        """Stop the cloud as a power cut would."""
+        if self._process:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/_portico/health", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    # --- What stands on it ----------------------------------------------------------------------------------------
+
+    def client(self, service: str) -> Any:
+        """Return an administrator's client."""
+        session = boto3.Session(self.access_key_id, self.secret_access_key, region_name=REGION)
+        config = Config(s3={"addressing_style": "path"})
+        return session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
+
+    def deploy(self) -> dict[str, str]:
+        """Create the stack, or bring it up to date with the template, and return its outputs. Raises CloudFailed."""
+        formation = self.client("cloudformation")
+        body = TEMPLATE.read_text()
+        request = {
+            "StackName": STACK,
+            "TemplateBody": body,
+            "Capabilities": ["CAPABILITY_IAM"],
+            "Parameters": [
+                {"ParameterKey": "DeveloperPrincipalArn", "ParameterValue": f"arn:aws:iam::{ACCOUNT}:root"},
+                {"ParameterKey": "Retain", "ParameterValue": "false"},
+            ],
+        }
+        stacks = [one for one in formation.describe_stacks()["Stacks"] if one["StackName"] == STACK]
+        if not stacks:
+            formation.create_stack(**request)
+        elif formation.get_template(StackName=STACK)["TemplateBody"] != body:
+            formation.update_stack(**request)
+        give_up_at = time.monotonic() + START_SECONDS
+        while True:
+            stack = formation.describe_stacks(StackName=STACK)["Stacks"][0]
+            status = stack["StackStatus"]
+            if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+                return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+            if not status.endswith("IN_PROGRESS") or time.monotonic() > give_up_at:
+                events = formation.describe_stack_events(StackName=STACK)["StackEvents"]
+                reasons = [
+                    f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+                    for event in events
+                    if "FAILED" in event["ResourceStatus"] and event.get("ResourceStatusReason")
+                ]
+                raise CloudFailed(f"infrastructure/portal.yaml: {status}\n  " + "\n  ".join(reasons))
+            time.sleep(0.05)
+
+    def portal_environment(self, outputs: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment variables with which the portal runs on this cloud, as its own role."""
+        config = self.folder / "aws-config"
+        with open(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(
+                "[profile administrator]\n"
+                f"aws_access_key_id = {self.access_key_id}\n"
+                f"aws_secret_access_key = {self.secret_access_key}\n"
+                "[default]\n"
+                "source_profile = administrator\n"
+                f"role_arn = {outputs['PortalRoleArn']}\n"
+                "role_session_name = portal\n"
+            )
+        return {
+            "AWS_CONFIG_FILE": str(config),
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            **self.addresses(outputs),
+        }
+
+    def administrator_environment(self, outputs: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment variables with which an administrator's AWS CLI or script works on this cloud."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            **self.addresses(outputs),
+        }
+
+    def addresses(self, outputs: Mapping[str, str]) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PORTICO_LOCAL_CLOUD": self.endpoint,
+            "PORTICO_SECRET_KEY": self.secret("django"),
+            **{setting_of(output): value for output, value in outputs.items()},
+        }
+
+
+def setting_of(output: str) -> str:
+    """Return the setting that holds a stack output: UserPoolId is PORTICO_USER_POOL_ID."""
+    return "PORTICO_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", output).upper()

@@ -1,0 +1,80 @@
+"""What a new local cloud contains: the sample people, and unicorns to ride."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from portal.dynamo.values import to_item
+from portal.localcloud.cloud import Cloud
+from portal.localcloud.people import PASSWORD, PEOPLE, Person
+from rides.rules import Place, curve_keys
+
+# The first three are the published tutorial's. The rest stand where people try the map first.
+FLEET = [
+    ("angel", "Angel", "White", "Female", "47.6205", "-122.3493"),
+    ("gil", "Gil", "White", "Male", "47.6097", "-122.3331"),
+    ("rocinante", "Rocinante", "Yellow", "Female", "47.6740", "-122.1215"),
+    ("bellerophon", "Bellerophon", "Silver", "Male", "47.5480", "-122.3160"),
+    ("iris", "Iris", "Violet", "Female", "51.5074", "-0.1278"),
+    ("kirin", "Kirin", "Gold", "Male", "35.6762", "139.6503"),
+    ("aurora", "Aurora", "Rose", "Female", "52.5200", "13.4050"),
+    ("vesper", "Vesper", "Blue", "Male", "41.9028", "12.4964"),
+    ("zephyr", "Zephyr", "Grey", "Male", "40.7128", "-74.0060"),
+    ("marula", "Marula", "Copper", "Female", "-1.2921", "36.8219"),
+    ("banksia", "Banksia", "Green", "Female", "-33.8688", "151.2093"),
+    ("jacaranda", "Jacaranda", "Lilac", "Female", "-23.5505", "-46.6333"),
+]
+SPEED = 90  # km/h
+
+
+def load(cloud: Cloud, outputs: Mapping[str, str]) -> None:
+    """Add what is missing of the samples: people one by one, unicorns only to an empty fleet."""
+    cognito = cloud.client("cognito-idp")
+    for person in PEOPLE:
+        add_person(cognito, outputs["UserPoolId"], person)
+    dynamodb = cloud.client("dynamodb")
+    if not dynamodb.scan(TableName=outputs["FleetTable"], Limit=1)["Items"]:
+        for unicorn_id, name, color, gender, latitude, longitude in FLEET:
+            item = unicorn(unicorn_id, Name=name, Color=color, Gender=gender, Latitude=latitude, Longitude=longitude)
+            dynamodb.put_item(TableName=outputs["FleetTable"], Item=item)
+
+
+def add_person(cognito: Any, pool: str, person: Person) -> None:
+    """Create a person with a verified address, the sample password and their groups; one who exists stays as is."""
+    try:
+        cognito.admin_create_user(
+            UserPoolId=pool,
+            Username=person.username,
+            MessageAction="SUPPRESS",
+            UserAttributes=[
+                {"Name": "email", "Value": person.email},
+                {"Name": "email_verified", "Value": "true"},
+                {"Name": "given_name", "Value": person.given_name},
+                {"Name": "family_name", "Value": person.family_name},
+            ],
+        )
+    except cognito.exceptions.UsernameExistsException:
+        return
+    cognito.admin_set_user_password(UserPoolId=pool, Username=person.username, Password=PASSWORD, Permanent=True)
+    for group in person.groups:
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username=person.username, GroupName=group)
+
+
+def unicorn(unicorn_id: str, **attributes: Any) -> dict[str, Any]:
+    """Return the Fleet table's item of a free unicorn; any attribute can be given."""
+    attributes = {
+        "Name": unicorn_id,
+        "Color": "White",
+        "Gender": "Female",
+        "Latitude": "47.6",
+        "Longitude": "-122.3",
+        "Speed": SPEED,
+        "BusyUntil": 0,
+        **attributes,
+    }
+    where = {name: Decimal(str(attributes[name])) for name in ("Latitude", "Longitude")}
+    curve_a, curve_b = curve_keys(Place(latitude=float(where["Latitude"]), longitude=float(where["Longitude"])))
+    keys = {"UnicornId": unicorn_id, "Herd": "all", "CurveA": curve_a, "CurveB": curve_b}
+    return to_item({**keys, **attributes, **where})

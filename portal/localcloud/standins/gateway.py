@@ -1,0 +1,151 @@
+"""The outermost ASGI application: answers /_portico/*, counts AWS calls, injects faults, notes writes."""
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from portal.localcloud.standins.aws_calls import CallCounter, identify
+from portal.localcloud.standins.faults import Fault, FaultList, FaultMalformed, Reply, error_reply
+from portal.localcloud.standins.snapshots import Snapshots
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+CONTROL_PREFIX = "/_portico/"
+# Paths without a signature: a web page in the same browser must not reach them (reset, faults, mails).
+UNSIGNED_PREFIXES = (CONTROL_PREFIX, "/_ministack/", "/_localstack/")
+
+
+class Gateway:
+    """Wraps MiniStack's application."""
+
+    def __init__(self, cloud: Application, snapshots: Snapshots) -> None:
+        self._cloud = cloud
+        self._snapshots = snapshots
+        self._calls = CallCounter()
+        self._faults = FaultList()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._snapshots.run_during(self._cloud, scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await self._cloud(scope, receive, send)
+            return
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        path: str = scope["path"]
+        if path.startswith(UNSIGNED_PREFIXES) and not _from_this_machine(headers):
+            await answer(send, _json(403, {"message": "other web sites may not use the local cloud"}))
+        elif path.startswith(CONTROL_PREFIX):
+            await answer(send, self._control(scope["method"], path, await read_body(receive)))
+        elif path.startswith(UNSIGNED_PREFIXES):
+            self._snapshots.note_request(scope["method"], "")
+            await self._cloud(scope, receive, send)
+        else:
+            await self._aws_call(scope, headers, receive, send)
+
+    async def _aws_call(
+        self, scope: MutableMapping[str, Any], headers: dict[str, str], receive: Receive, send: Send
+    ) -> None:
+        body = b""
+        if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            body = await read_body(receive)
+            receive = replay(body, receive)
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        call = identify(scope["method"], scope["path"], query, headers, body)
+        self._calls.add(call)
+        fault = self._faults.find(call)
+        if fault is not None and fault.kind in ("throttle", "error"):
+            # The request is read to its end first: a client still sending would see a reset, not the answer.
+            await read_body(receive)
+            await answer(send, error_reply("throttle" if fault.kind == "throttle" else "error", call))
+            return
+        if fault is not None and fault.kind == "delay":
+            await asyncio.sleep(fault.delay_seconds)
+        try:
+            if fault is not None and fault.kind == "lost_reply":
+                await self._cloud(scope, receive, _nowhere)
+                # An answer without a length comes in chunks; without a last chunk the server closes the
+                # connection on it, which boto3 takes for a connection closed before the answer.
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+            else:
+                await self._cloud(scope, receive, send)
+        finally:
+            self._snapshots.note_request(scope["method"], call.action)
+
+    def _control(self, method: str, path: str, body: bytes) -> Reply:
+        match method, path.removeprefix(CONTROL_PREFIX):
+            case "GET", "health":
+                return _json(200, {"status": "ready", "pid": os.getpid(), **self._snapshots.as_json()})
+            case "GET", "faults":
+                return _json(200, self._faults.as_json())
+            case "POST", "faults":
+                try:
+                    posted = json.loads(body)
+                    self._faults.add(
+                        [Fault.from_json(one) for one in (posted if isinstance(posted, list) else [posted])]
+                    )
+                except (json.JSONDecodeError, FaultMalformed) as wrong:
+                    return _json(400, {"message": str(wrong)})
+                return _json(200, self._faults.as_json())
+            case "DELETE", "faults":
+                self._faults.clear()
+                return _json(200, [])
+            case "GET", "calls":
+                return _json(200, self._calls.as_json())
+            case "DELETE", "calls":
+                self._calls.clear()
+                return _json(200, self._calls.as_json())
+            case "POST", "save":
+                self._snapshots.save()
+                return _json(200, self._snapshots.as_json())
+            case _:
+                return _json(404, {"message": f"no {method} {path}"})
+
+
+def _from_this_machine(headers: dict[str, str]) -> bool:
+    """Return whether no other web site sent this: neither across sites nor by a name rebound to this address."""
+    host = headers.get("host", "").rpartition(":")[0]
+    site = headers.get("sec-fetch-site", "none")
+    return host in ("127.0.0.1", "localhost") and site in ("none", "same-origin")
+
+
+def _json(status: int, content: object) -> Reply:
+    return Reply(status, {"Content-Type": "application/json"}, json.dumps(content).encode())
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Read a request's body to its end."""
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return b"".join(parts)
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """Return a receive that gives the body already read, then what follows it."""
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return receive_again
+
+
+async def answer(send: Send, reply: Reply) -> None:
+    """Send a whole reply."""
+    headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
+    headers.append((b"content-length", str(len(reply.body)).encode()))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+async def _nowhere(message: Message) -> None:
+    """Drop a message of a reply that is to be lost."""

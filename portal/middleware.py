@@ -1,0 +1,75 @@
+"""What every request has: a reference that finds its log lines, a deadline, and a page instead of JSON in a browser."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.cache import patch_vary_headers
+
+from portal.dynamo.client import deadline
+
+REQUEST_SECONDS = 20  # API Gateway gives up after 29
+
+reference: ContextVar[str] = ContextVar("reference", default="-")
+
+
+class Reference:
+    """Give each request a reference: Lambda's request id, or a random one. It is in every log line, in the
+    X-Reference header and on every error page. Also set the time by which its DynamoDB calls must be done."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        context = request.META.get("apig_wsgi.context")
+        value = getattr(context, "aws_request_id", "") or str(uuid.uuid4())
+        tokens = reference.set(value), deadline.set(time.monotonic() + REQUEST_SECONDS)
+        try:
+            response = self.get_response(request)
+        finally:
+            reference.reset(tokens[0])
+            deadline.reset(tokens[1])
+        response["X-Reference"] = value
+        return response
+
+
+class PagesForBrowsers:
+    """Send a browser that asks for HTML at a JSON path to the page about the same: /ride/abc is /rides/abc/."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        page = _page_of(request.path) if request.method == "GET" else None
+        if page is None:
+            return self.get_response(request)
+        # Programs that take anything (*/*) get JSON.
+        wants_page = (
+            "text/html" in request.headers.get("Accept", "")
+            and request.get_preferred_type(["application/json", "text/html"]) == "text/html"
+            and "Authorization" not in request.headers
+        )
+        response = HttpResponseRedirect(page) if wants_page else self.get_response(request)
+        patch_vary_headers(response, ["Accept", "Authorization"])
+        return response
+
+
+def _page_of(path: str) -> str | None:
+    if path in ("/ride", "/me"):
+        return {"/ride": "/rides/", "/me": "/profile/"}[path]
+    ride = re.fullmatch(r"/ride/([\w-]+)", path)
+    return f"/rides/{ride[1]}/" if ride else None
+
+
+class ReferenceFilter(logging.Filter):
+    """Put the reference of the request at hand on each log record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.reference = reference.get()
+        return True

@@ -1,0 +1,183 @@
+"""What differs between a laptop, the tests and AWS is an environment variable; docs/settings.md lists them."""
+
+from pathlib import Path
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+# --- Where this runs --------------------------------------------------------------------------------------------------
+
+# The address of the local cloud, or nothing on AWS. Everything that exists on a laptop only hangs on it.
+LOCAL_CLOUD = env.str("PORTICO_LOCAL_CLOUD", default="")
+DEBUG = env.bool("PORTICO_DEBUG", default=False)
+SECRET_KEY = env.str("PORTICO_SECRET_KEY")
+ALLOWED_HOSTS = env.list("PORTICO_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+AWS_REGION = env.str("AWS_DEFAULT_REGION", default=env.str("AWS_REGION", default="eu-west-1"))
+
+# --- Outputs of infrastructure/portal.yaml ----------------------------------------------------------------------------
+
+USER_POOL_ID = env.str("PORTICO_USER_POOL_ID")
+PORTAL_CLIENT_ID = env.str("PORTICO_PORTAL_CLIENT_ID")
+API_CLIENT_ID = env.str("PORTICO_API_CLIENT_ID")
+TABLES = {
+    name: env.str(f"PORTICO_{name.upper()}_TABLE") for name in ("rides", "fleet", "idempotency", "sessions", "audit")
+}
+
+# --- People -----------------------------------------------------------------------------------------------------------
+
+# The issuer in the tokens, and where its public keys are read: two things, because the local cloud signs as AWS does.
+TOKEN_ISSUER = f"https://cognito-idp.{AWS_REGION}.amazonaws.com/{USER_POOL_ID}"
+JWKS_URL = env.str(
+    "PORTICO_JWKS_URL",
+    default=f"{LOCAL_CLOUD}/{USER_POOL_ID}/.well-known/jwks.json"
+    if LOCAL_CLOUD
+    else f"{TOKEN_ISSUER}/.well-known/jwks.json",
+)
+# What a Cognito group may do in the admin: "all", "view", or a list of permissions such as "rides.change_unicorn".
+GROUP_PERMISSIONS = env.json("PORTICO_GROUP_PERMISSIONS", default={"operators": "all", "auditors": "view"})
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["portal.accounts.backend.CognitoBackend"]
+LOGIN_URL = "/sign-in/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/sign-in/"
+
+SESSION_ENGINE = "portal.dynamo.sessions"
+SESSION_COOKIE_AGE = 12 * 60 * 60  # the refresh token's validity in the template
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_USE_SESSIONS = False
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+
+# --- Rides ------------------------------------------------------------------------------------------------------------
+
+RIDE_MINUTES = env.int("PORTICO_RIDE_MINUTES", default=10)  # how long a ride lasts once the unicorn is there
+MAP_TILES_URL = env.str("PORTICO_MAP_TILES_URL", default="")  # e.g. https://tiles.example/{z}/{x}/{y}.png
+API_ALLOWED_ORIGINS = env.list("PORTICO_API_ALLOWED_ORIGINS", default=[])
+
+# --- Django -----------------------------------------------------------------------------------------------------------
+
+DATABASES: dict[str, dict[str, str]] = {}  # DynamoDB is the only database; stray SQL fails loudly
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+APPEND_SLASH = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+CSRF_FAILURE_VIEW = "portal.errors.csrf_failure"
+
+INSTALLED_APPS = [
+    "portal.apps.PortalAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "portal.apps.PortalStaticFilesConfig",
+    "django.forms",  # its templates, beneath ours
+    "django_htmx",
+    "portal.dynamo",
+    "portal.accounts",
+    "portal.apps.PortalConfig",
+    "rides",
+]
+if LOCAL_CLOUD:
+    INSTALLED_APPS.append("portal.localcloud")
+
+MIDDLEWARE = [
+    "portal.middleware.Reference",
+    "portal.cors.Cors",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
+    "portal.middleware.PagesForBrowsers",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "portal.accounts.middleware.FreshTokens",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "portal.errors.json_not_allowed",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "portal" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "portal.context.portal",
+            ],
+        },
+    },
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = env.str("PORTICO_STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+STORAGES = {
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if LOCAL_CLOUD
+        else "portal.staticfiles.HashedFiles"
+    },
+}
+WHITENOISE_USE_FINDERS = bool(LOCAL_CLOUD)
+WHITENOISE_AUTOREFRESH = bool(LOCAL_CLOUD)
+
+# --- What a browser may do --------------------------------------------------------------------------------------------
+
+SECURE_SSL_REDIRECT = not LOCAL_CLOUD
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 0 if LOCAL_CLOUD else 365 * 24 * 60 * 60
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not LOCAL_CLOUD
+SECURE_HSTS_PRELOAD = not LOCAL_CLOUD
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not LOCAL_CLOUD
+SESSION_COOKIE_NAME = "portico-session" if LOCAL_CLOUD else "__Host-portico-session"
+CSRF_COOKIE_NAME = "portico-csrf" if LOCAL_CLOUD else "__Host-portico-csrf"
+X_FRAME_OPTIONS = "DENY"
+
+_SELF, _NONE = "'self'", "'none'"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [_NONE],
+        "script-src": [_SELF],
+        "style-src": [_SELF],
+        "img-src": [_SELF, "data:"] + ([MAP_TILES_URL.split("/{")[0].replace("{s}.", "*.")] if MAP_TILES_URL else []),
+        "font-src": [_SELF],
+        "connect-src": [_SELF],
+        "form-action": [_SELF],
+        "frame-ancestors": [_NONE],
+        "base-uri": [_NONE],
+    }
+}
+PERMISSIONS_POLICY: dict[str, list[str]] = {
+    "geolocation": ["self"],
+    **{name: [] for name in ("camera", "display-capture", "microphone", "payment", "usb", "browsing-topics")},
+}
+
+# --- Logs -------------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"reference": {"()": "portal.middleware.ReferenceFilter"}},
+    "formatters": {"line": {"format": "%(levelname)s %(reference)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["reference"]}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    # botocore's DEBUG records carry tokens and secrets; INFO and up do not.
+    "loggers": {"botocore": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},
+}

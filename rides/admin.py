@@ -1,0 +1,210 @@
+"""The fleet and the rides, as operators see them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+
+from portal.accounts import cognito
+from portal.dynamo import records
+from portal.dynamo.admin import ItemAdmin
+from portal.dynamo.records import Listing, RecordAdmin, moment
+from rides.models import Ride as RideScreen
+from rides.models import Unicorn
+from rides.ride import Ride, rides
+from rides.rules import Place
+
+
+class IsBusy(admin.SimpleListFilter):
+    title = "what they do"
+    parameter_name = "is"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("free", "Free"), ("busy", "On a ride")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        now = datetime.now(UTC)
+        match self.value():
+            case "free":
+                return queryset.exclude(busy_until__gt=now)
+            case "busy":
+                return queryset.filter(busy_until__gt=now)
+        return queryset
+
+
+@admin.register(Unicorn)
+class UnicornAdmin(ItemAdmin):
+    list_display = ["name", "color", "gender", "place", "speed", "status"]
+    list_editable = ["speed"]
+    list_filter = [IsBusy, ("gender", admin.AllValuesFieldListFilter), ("color", admin.AllValuesFieldListFilter)]
+    search_fields = ["name", "color", "gender", "=unicorn_id"]
+    search_help_text = "By name, colour, gender or id."
+    list_per_page = 50
+    formfield_overrides = {models.DecimalField: {"widget": forms.NumberInput(attrs={"step": "any"})}}
+
+    @admin.display(description="where it is", ordering="latitude")
+    def place(self, one: Unicorn) -> str:
+        if one.latitude is None or one.longitude is None:
+            return "–"
+        return f"{one.latitude:f}, {one.longitude:f}"
+
+    @admin.display(description="status", ordering="busy_until")
+    def status(self, one: Unicorn) -> str:
+        if not one.is_busy(datetime.now(UTC)):
+            return "free"
+        text = format_html("on a ride until {}", moment(one.busy_until))
+        if not one.ride_id:
+            return text
+        return format_html('{} (<a href="{}">which</a>)', text, ride_url(one.ride_id))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Unicorn | None = None) -> Any:
+        if obj is None:
+            return [(None, {"fields": ["name", "color", "gender", "latitude", "longitude", "speed", "unicorn_id"]})]
+        is_busy = obj.is_busy(datetime.now(UTC))
+        may_move = self.has_change_permission(request, obj) and not is_busy
+        where = ["latitude", "longitude"] if may_move else ["place"]
+        options: dict[str, Any] = {"fields": ["name", "color", "gender", *where, "speed", "status", "unicorn_id"]}
+        if is_busy:
+            options["description"] = f"{obj} is on a ride, so where it waits cannot be changed until the ride is over."
+        return [(None, options)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Unicorn | None = None) -> Any:
+        return ["place", "status"] + (["unicorn_id"] if obj else [])
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.also_shown |= {"latitude", "longitude", "busy_until", "ride_id"}  # as `place` and `status`
+        if obj is None:
+            form.base_fields["unicorn_id"].help_text = "Stays for good. Left empty, it becomes something random."
+        return form
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: Any = False,
+        change: Any = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        # The map of a form on which the place can be changed is drawn from its fields.
+        if obj and obj.latitude is not None and "latitude" not in context["adminform"].form.fields:
+            context["fleet_items"] = [on_map(obj, datetime.now(UTC)) | {"url": ""}]
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def why_not_delete(self, one: Unicorn) -> str:
+        if one.is_busy(datetime.now(UTC)):
+            return f"{one} is on a ride until {one.busy_until:%H:%M} UTC. Delete it when the ride is over."
+        return ""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        response = super().changelist_view(request, extra_context)
+        context = getattr(response, "context_data", None) or {}
+        if "cl" in context:
+            now = datetime.now(UTC)
+            context["fleet_items"] = [on_map(one, now) for one in context["cl"].queryset if one.latitude is not None]
+        return response
+
+
+def on_map(one: Unicorn, now: datetime) -> dict[str, Any]:
+    """Return what the fleet's map needs to know of a unicorn."""
+    return {
+        "name": one.name,
+        "color": one.color,
+        "latitude": float(one.latitude),
+        "longitude": float(one.longitude or Decimal(0)),
+        "busy": one.is_busy(now),
+        "url": reverse("admin:rides_unicorn_change", args=(quote(one.pk),)),
+    }
+
+
+def ride_url(ride_id: str) -> str:
+    return reverse("admin:rides_ride_change", args=(quote(ride_id),))
+
+
+@admin.register(RideScreen)
+class RideAdmin(RecordAdmin[Ride]):
+    table = rides
+    month_index = "ByMonth"
+    columns = ["requested_at", "rider", "unicorn", "pickup", "stage"]
+    facts = [
+        "ride_id",
+        "stage",
+        "rider",
+        "unicorn",
+        "requested_at",
+        "pickup",
+        "start",
+        "arrives_at",
+        "ends_at",
+        "cancelled_at",
+    ]
+    search_help = "A ride's id, or a rider's user name or sub."
+
+    def find(self, key: str) -> Ride | None:
+        return rides.find(key)
+
+    def key(self, record: Ride) -> str:
+        return record.ride_id
+
+    def search(self, request: HttpRequest, text: str) -> Listing[Ride] | Ride | None:
+        ride = rides.find(text)
+        if ride:
+            return ride
+        sub = cognito.find_sub(text) or text
+        page = records.page(rides, sub, index="ByRider", request=request)
+        return Listing(f"Rides of {text}", page, "") if page.records else None
+
+    @admin.display(description="id")
+    def ride_id(self, ride: Ride) -> str:
+        return ride.ride_id
+
+    @admin.display(description="requested")
+    def requested_at(self, ride: Ride) -> datetime:
+        return ride.request_time
+
+    def rider(self, ride: Ride) -> str:
+        return ride.user
+
+    def unicorn(self, ride: Ride) -> str:
+        name = ride.unicorn.name or "–"
+        if not ride.unicorn_id:
+            return name
+        url = reverse("admin:rides_unicorn_change", args=(quote(ride.unicorn_id),))
+        return format_html('<a href="{}">{}</a>', url, name)
+
+    @admin.display(description="pickup point")
+    def pickup(self, ride: Ride) -> str:
+        return in_degrees(ride.pickup)
+
+    @admin.display(description="unicorn came from")
+    def start(self, ride: Ride) -> str:
+        return in_degrees(ride.start)
+
+    def stage(self, ride: Ride) -> str:
+        return str(ride.stage(datetime.now(UTC)))
+
+    @admin.display(description="unicorn there")
+    def arrives_at(self, ride: Ride) -> datetime | None:
+        return ride.arrives_at
+
+    @admin.display(description="over")
+    def ends_at(self, ride: Ride) -> datetime | None:
+        return ride.ends_at
+
+    @admin.display(description="cancelled")
+    def cancelled_at(self, ride: Ride) -> datetime | None:
+        return ride.cancelled_at
+
+
+def in_degrees(place: Place | None) -> str:
+    return f"{place.latitude:g}, {place.longitude:g}" if place else ""

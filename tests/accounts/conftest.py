@@ -1,0 +1,86 @@
+"""What the tests of signing in share: people made for one test, their mails, and their authenticator app."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+import struct
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conftest import TestCloud
+
+PASSWORD = "Portico-2026!"
+
+
+@dataclass(frozen=True)
+class Someone:
+    """A person who exists for one test only, so that it may disable, lock or delete them."""
+
+    username: str
+    password: str = PASSWORD
+
+    @property
+    def email(self) -> str:
+        return f"{self.username}@example.com"
+
+
+@pytest.fixture
+def someone(cloud: TestCloud) -> Someone:
+    """A confirmed person."""
+    person = Someone(f"p{uuid.uuid4().hex[:12]}")
+    invite(cloud, person, MessageAction="SUPPRESS")
+    cloud.admin("cognito-idp").admin_set_user_password(
+        UserPoolId=cloud.outputs["UserPoolId"], Username=person.username, Password=person.password, Permanent=True
+    )
+    return person
+
+
+@pytest.fixture
+def newcomer() -> Someone:
+    """Someone who is not in the pool."""
+    return Someone(f"n{uuid.uuid4().hex[:12]}")
+
+
+def invite(cloud: TestCloud, person: Someone, **parameters: str) -> None:
+    cloud.admin("cognito-idp").admin_create_user(
+        UserPoolId=cloud.outputs["UserPoolId"],
+        Username=person.username,
+        UserAttributes=[
+            {"Name": "email", "Value": person.email},
+            {"Name": "email_verified", "Value": "true"},
+            {"Name": "given_name", "Value": "Some"},
+            {"Name": "family_name", "Value": "One"},
+        ],
+        **parameters,
+    )
+
+
+@pytest.fixture
+def mails_to(cloud: TestCloud) -> Callable[[Someone], list[str]]:
+    """Return a function that returns the texts of the mails to a person, oldest first."""
+    return lambda person: [mail["BodyText"] for mail in cloud.mails() if person.email in mail["To"]]
+
+
+@pytest.fixture
+def code_to(mails_to: Callable[[Someone], list[str]]) -> Callable[[Someone], str]:
+    """Return a function that returns the code in the last mail to a person."""
+    return lambda person: re.findall(r"\b\d{6}\b", mails_to(person)[-1])[-1]
+
+
+def totp(secret: str, *, steps: int = 0) -> str:
+    """Return the code that an app shows, or will show in some steps of 30 seconds. Reference: RFC 6238."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    digest = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30 + steps), "sha1")
+    offset = digest[-1] & 15
+    return f"{(struct.unpack_from('>I', digest, offset)[0] & 0x7FFFFFFF) % 1_000_000:06d}"
+
+
+def errors(answer: object) -> dict[str, list[str]]:
+    """Return what a form's page says beside its fields."""
+    return {name: list(said) for name, said in answer.context["form"].errors.items()}  # type: ignore[attr-defined]

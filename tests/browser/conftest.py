@@ -1,0 +1,94 @@
+"""A browser, and the portal served to it over HTTP."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+
+from tests.conftest import TestCloud
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    assert CHROMIUM, "The browser tests need Chromium: sh infrastructure/system.sh chromium"
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield browser
+    browser.close()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def portal_url(cloud: TestCloud) -> Iterator[str]:
+    """Serve the portal on a free port, as this process with its settings."""
+    from portal.wsgi import application
+
+    server = make_server("127.0.0.1", 0, application, server_class=_Server, handler_class=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def context(browser: Browser, portal_url: str) -> Iterator[BrowserContext]:
+    """A fresh browser profile in which the portal is the whole internet."""
+    context = browser.new_context(base_url=portal_url, reduced_motion="reduce")
+    context.set_default_timeout(10_000)
+    context.route(lambda url: not url.startswith((portal_url, "data:")), lambda route: route.abort())
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that fails the test on a script error, a CSP violation or a request that fails."""
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+    page.on(
+        "console",
+        lambda message: problems.append(f"console: {message.text}") if message.type == "error" else None,
+    )
+    yield page
+    assert not problems, problems
+
+
+@pytest.fixture
+def sign_in(page: Page) -> Callable[..., None]:
+    """Return a function that signs a person in through the form."""
+
+    def fill(person: object) -> None:
+        page.goto("/sign-in/")
+        page.get_by_label("User name or e-mail").fill(person.username)  # type: ignore[attr-defined]
+        page.get_by_label("Password", exact=True).fill(person.password)  # type: ignore[attr-defined]
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "/sign-in/" not in url)
+
+    return fill

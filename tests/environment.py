@@ -1,0 +1,26 @@
+"""Placeholders, so that a test that needs no cloud runs without one; the `cloud` fixture fills them in.
+
+A plugin and not a conftest, because pytest-django reads the settings before any conftest is loaded.
+"""
+
+import os
+
+for name in [name for name in os.environ if name.startswith(("AWS_", "PORTICO_"))]:
+    del os.environ[name]
+
+os.environ.update(
+    {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # Port 9 is the discard service: whoever calls the cloud without the fixture is refused at once.
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "PORTICO_LOCAL_CLOUD": "http://127.0.0.1:9",
+        "PORTICO_SECRET_KEY": "only-for-tests-" + "x" * 40,
+        "PORTICO_USER_POOL_ID": "eu-west-1_Tests0000",
+        "PORTICO_PORTAL_CLIENT_ID": "portalclient",
+        "PORTICO_API_CLIENT_ID": "apiclient",
+        **{f"PORTICO_{name}_TABLE": name.lower() for name in ("RIDES", "FLEET", "IDEMPOTENCY", "SESSIONS", "AUDIT")},
+    }
+)
