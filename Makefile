@@ -11,7 +11,7 @@ DEPLOYED := PORTICO_SECRET_KEY=$$(head -c 40 /dev/urandom | base64 | tr -d '\n')
 	PORTICO_USER_POOL_ID=eu-west-1_Example00 PORTICO_PORTAL_CLIENT_ID=portal PORTICO_API_CLIENT_ID=api PORTICO_RIDES_TABLE=rides \
 	PORTICO_FLEET_TABLE=fleet PORTICO_IDEMPOTENCY_TABLE=idempotency PORTICO_SESSIONS_TABLE=sessions PORTICO_AUDIT_TABLE=audit
 
-.PHONY: run test check fix bench reset clean setup lock
+.PHONY: run test check fix bench pictures reset clean setup lock
 
 run: setup ## Serve the portal on the local cloud
 	@exec $(VENV)/python -m portal.localcloud.launcher
@@ -35,6 +35,9 @@ fix: setup ## Mend what can be mended by a tool
 
 bench: setup ## Measure
 	$(VENV)/python -m bench
+
+pictures: setup .run/system-tests ## Take the README's pictures anew
+	$(VENV)/python -m docs.take_pictures
 
 reset: ## Forget what the local cloud holds
 	rm -rf .run/state .run/*.secret .run/aws-config .run/local.env .run/cloud.log

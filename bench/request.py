@@ -9,7 +9,6 @@ from __future__ import annotations
 import compileall
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import tokens
+from portal.localcloud.cloud import free_port
 
 ROUNDS, REQUESTS, COLD_STARTS = 15, 100, 11
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,9 +44,7 @@ def environment(port: int) -> dict[str, str]:
 
 @contextmanager
 def stub() -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with subprocess.Popen(
         [sys.executable, "-m", "bench.stub", str(port)],
         cwd=ROOT,

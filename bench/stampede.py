@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import random
-import socket
 import statistics
 import subprocess
 import sys
@@ -19,16 +18,10 @@ from collections import Counter
 from pathlib import Path
 
 from portal.localcloud import samples
-from portal.localcloud.cloud import ROOT, Cloud
+from portal.localcloud.cloud import ROOT, Cloud, free_port
 from portal.localcloud.people import PASSWORD, Person
 
 RIDERS, FLEET, PEOPLE = 1000, 200, 20
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def ask(port: int, token: str, latitude: float, longitude: float, gate: asyncio.Event) -> tuple[int, dict, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import portal.settings
 from portal import aws
 from portal.dynamo.client import DynamoDB
 from portal.localcloud import samples
-from portal.localcloud.cloud import REGION, Cloud
+from portal.localcloud.cloud import REGION, Cloud, free_port
 from portal.localcloud.people import PASSWORD, PEOPLE, Person
 
 OUTSIDER = Person("outsider", "Mallory", "Outsider", "should see nothing")
@@ -102,12 +101,6 @@ class TestCloud:
         return [mail for mails in accounts.values() for mail in mails]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
     cloud = Cloud(port=free_port(), folder=tmp_path_factory.mktemp("cloud"), keep=False)
@@ -123,6 +116,10 @@ def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
                 setattr(settings, name, getattr(portal.settings, name))
         aws.session.cache_clear()
         aws.client.cache_clear()
+        # Take on the role now, so that no test counts the call.
+        credentials = aws.session().get_credentials()
+        assert credentials
+        credentials.get_frozen_credentials()
         yield TestCloud(cloud, outputs)
     finally:
         cloud.stop()

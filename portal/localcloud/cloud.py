@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -194,3 +195,10 @@ class Cloud:
 def setting_of(output: str) -> str:
     """Return the setting that holds a stack output: UserPoolId is PORTICO_USER_POOL_ID."""
     return "PORTICO_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", output).upper()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

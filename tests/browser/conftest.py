@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright
 
+from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.conftest import TestCloud
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 @pytest.fixture(scope="session")
@@ -72,10 +61,14 @@ def page(context: BrowserContext) -> Iterator[Page]:
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
-    page.on(
-        "console",
-        lambda message: problems.append(f"console: {message.text}") if message.type == "error" else None,
-    )
+    # htmx says so when somebody leaves the page before an answer is there.
+    left = ("htmx:sendAbort", "htmx:afterRequest")
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and not message.text.startswith(left):
+            problems.append(f"console: {message.text}")
+
+    page.on("console", note)
     yield page
     assert not problems, problems
 

@@ -14,9 +14,8 @@ import boto3
 import pytest
 import urllib3
 
-from portal.localcloud.cloud import ROOT
+from portal.localcloud.cloud import ROOT, free_port
 from portal.localcloud.people import PASSWORD, PEOPLE
-from tests.conftest import free_port
 
 WAIT_SECONDS = 60
 http = urllib3.PoolManager()

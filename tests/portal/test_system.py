@@ -10,7 +10,7 @@ def test_weasyprint_finds_pango_and_renders():
 
 
 def test_chromium_is_there_for_the_browser_tests():
-    from tests.browser.conftest import CHROMIUM
+    from tests.browser.chromium import CHROMIUM
 
     assert CHROMIUM
     assert shutil.which(CHROMIUM)

@@ -1,0 +1,62 @@
+"""`make pictures`: the README's pictures, taken of a portal of their own with the sample data."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from portal.localcloud.cloud import ROOT, free_port
+from portal.localcloud.people import PASSWORD
+from tests.browser.chromium import ARGUMENTS, CHROMIUM
+
+PICTURES = ROOT / "docs" / "pictures"
+
+
+def main() -> None:
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        ports = {"PORT": str(port), "CLOUD_PORT": str(free_port())}
+        environment = {**os.environ, **ports, "RUN_DIR": folder}
+        run = subprocess.Popen([sys.executable, "-m", "portal.localcloud.launcher"], cwd=ROOT, env=environment)
+        try:
+            while not (Path(folder) / "local.env").exists():
+                time.sleep(0.2)
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+                for scheme in ("light", "dark"):
+                    context = browser.new_context(
+                        base_url=f"http://127.0.0.1:{port}",
+                        viewport={"width": 1280, "height": 860},
+                        color_scheme=scheme,
+                    )
+                    take(context.new_page(), scheme)
+                    context.close()
+                browser.close()
+        finally:
+            run.terminate()
+            run.wait()
+
+
+def take(page: Page, scheme: str) -> None:
+    person, path, name = {
+        "light": ("rider", "/rides/", "rides"),
+        "dark": ("operator", "/admin/rides/unicorn/", "admin"),
+    }[scheme]
+    page.goto(f"/sign-in/?next={path}")
+    page.get_by_label("User name or e-mail address").fill(person)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator(".leaflet-container").wait_for()
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1500)  # the coast is drawn when there is time
+    page.screenshot(path=PICTURES / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
