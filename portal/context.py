@@ -10,5 +10,6 @@ def portal(request: HttpRequest) -> dict[str, object]:
     return {
         "local_cloud": bool(settings.LOCAL_CLOUD),
         "map_tiles_url": settings.MAP_TILES_URL,
+        "map_attribution": settings.MAP_ATTRIBUTION,
         "reference": reference.get(),
     }

@@ -57,6 +57,7 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 RIDE_MINUTES = env.int("PORTICO_RIDE_MINUTES", default=10)  # how long a ride lasts once the unicorn is there
 MAP_TILES_URL = env.str("PORTICO_MAP_TILES_URL", default="")  # e.g. https://tiles.example/{z}/{x}/{y}.png
+MAP_ATTRIBUTION = env.str("PORTICO_MAP_ATTRIBUTION", default="")  # what the tile server wants to be said
 API_ALLOWED_ORIGINS = env.list("PORTICO_API_ALLOWED_ORIGINS", default=[])
 
 # --- Django -----------------------------------------------------------------------------------------------------------
@@ -151,12 +152,14 @@ CSRF_COOKIE_NAME = "portico-csrf" if LOCAL_CLOUD else "__Host-portico-csrf"
 X_FRAME_OPTIONS = "DENY"
 
 _SELF, _NONE = "'self'", "'none'"
+# https://{s}.tiles.example/{z}/{x}/{y}.png is https://*.tiles.example
+_TILE_SERVER = "/".join(MAP_TILES_URL.replace("{s}", "*").split("/")[:3])
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [_NONE],
         "script-src": [_SELF],
         "style-src": [_SELF],
-        "img-src": [_SELF, "data:"] + ([MAP_TILES_URL.split("/{")[0].replace("{s}.", "*.")] if MAP_TILES_URL else []),
+        "img-src": [_SELF, "data:"] + ([_TILE_SERVER] if MAP_TILES_URL else []),
         "font-src": [_SELF],
         "connect-src": [_SELF],
         "form-action": [_SELF],

@@ -220,3 +220,13 @@ def test_a_wrong_number_is_said_first_and_leads_to_its_field(browser, portal_url
     expect(page.get_by_label("Latitude")).to_be_focused()
     assert not violations(page)
     context.close()
+
+
+def test_tiles_are_asked_for_where_a_setting_names_a_server(page, sign_in, rider, fleet, settings, portal_url):
+    settings.MAP_TILES_URL = f"{portal_url}/static/portal/favicon.svg?{{z}}-{{x}}-{{y}}"
+    settings.MAP_ATTRIBUTION = "© The Surveyors"
+    fleet()
+    sign_in(rider)
+    with page.expect_request(lambda request: "favicon.svg?" in request.url):
+        page.goto("/rides/")
+    expect(page.locator(".leaflet-control-attribution")).to_contain_text("© The Surveyors")

@@ -27,7 +27,7 @@ export function createMap(element, { center = [30, 0], zoom = 2 } = {}) {
   map.attributionControl.setPrefix(false);
   new Atlas({ land: element.dataset }).addTo(map);
   if (element.dataset.tiles) {
-    L.tileLayer(element.dataset.tiles, { attribution: new URL(element.dataset.tiles).hostname }).addTo(map);
+    L.tileLayer(element.dataset.tiles, { attribution: element.dataset.attribution }).addTo(map);
   }
   L.control.zoom({ position: "bottomright" }).addTo(map);
   L.control.scale({ position: "bottomleft" }).addTo(map);
