@@ -115,6 +115,8 @@ def run(cloud: Cloud) -> None:
         for item in page["Items"]
         if "RideId" in item
     }
+    for reason, n in Counter(body["Error"] for status, body, _ in answers if status not in (201, 409)).items():
+        print(f"  {n} × {reason}")
     seconds = sorted(took for _, _, took in answers)
     print(f"{RIDERS} concurrent requests over HTTP, {FLEET} unicorns:")
     print(f"  answers                              {dict(statuses)}")

@@ -5,9 +5,12 @@ Everything a request needs is imported here, while Lambda starts the process, an
 """
 
 import gc
+import os
 from typing import Any
 
 gc.disable()  # nothing made while starting is garbage
+# pydantic would read the metadata of every package that is installed, to look for plugins.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from apig_wsgi import make_lambda_handler  # noqa: E402
 from django.conf import settings  # noqa: E402
