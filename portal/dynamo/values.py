@@ -1,6 +1,6 @@
 """Plain values as DynamoDB's attribute values and back.
 
-boto3 has the same, but importing it costs a cold start more than all the rest of portal/dynamo. There is no binary.
+boto3 has the same, but importing it is a twentieth of a cold start. There is no binary.
 Reference: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
 """
 
