@@ -73,7 +73,7 @@ def _operation(document: Schema, method: str, path: str, described: Schema) -> O
     answers, errors = [], []
     for status, answer in sorted((str(status), answer) for status, answer in described["responses"].items()):
         schema = _json_schema(answer)
-        if schema.get("$ref", "").endswith("/Error"):
+        if schema.get("$ref", "").endswith("/Failure"):
             errors.append((status, answer["description"]))
         else:
             answers.append(Answer(status, answer["description"], _written(document, schema)))

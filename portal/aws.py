@@ -84,7 +84,7 @@ def error_code(error: ClientError) -> str:
 def is_transient(error: BaseException | None) -> bool:
     """Tell whether a call failed for a reason that passes: throttling, a timeout, a lost reply, a 5xx of AWS.
 
-    botocore has already tried again by the time it raises.
+    The client has already tried again by the time it raises.
     """
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

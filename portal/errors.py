@@ -27,7 +27,7 @@ _WORDS = {
     400: ("That request was not understood", "Something in it is missing or malformed."),
     403: ("That is not allowed", "You are signed in, but this is not yours to see or do."),
     404: ("There is nothing here", "The address may be mistyped, or what was here is gone, or is not yours."),
-    500: ("Something broke on our side", "It has been logged. Trying again may help; nothing was half done."),
+    500: ("Something broke on our side", "It has been logged. Trying again may help."),
     503: (
         "Busy right now",
         "A service that Portico needs did not answer in time. Please try again in a moment.",

@@ -1,7 +1,8 @@
 """Lambda's door to the portal: `portal.lambda_entry.lambda_handler`.
 
 HTTP events go to Django through apig-wsgi and not through Zappa's handler, which sends cookies twice and costs more.
-Everything a request needs is imported here, while Lambda starts the process, and nothing in the first request.
+What the JSON API needs is imported here, while Lambda starts the process, and not in the first request; boto3 only
+when somebody signs in.
 """
 
 import gc
@@ -28,7 +29,8 @@ gc.freeze()
 def _behind_api_gateway(environ: dict[str, Any], start_response: Any) -> Any:
     # API Gateway speaks HTTPS only and always names the host; a test event from the console does neither.
     environ["wsgi.url_scheme"] = environ["HTTP_X_FORWARDED_PROTO"] = "https"
-    environ.setdefault("HTTP_HOST", settings.ALLOWED_HOSTS[0].lstrip(".*") or "localhost")
+    if "HTTP_HOST" not in environ:
+        environ["HTTP_HOST"] = next((host for host in settings.ALLOWED_HOSTS if host[0] not in ".*"), "localhost")
     return application(environ, start_response)
 
 

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.cache import patch_vary_headers
 
@@ -29,6 +30,7 @@ class Reference:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         context = request.META.get("apig_wsgi.context")
         value = getattr(context, "aws_request_id", "") or str(uuid.uuid4())
+        request.reference = value  # type: ignore[attr-defined]
         tokens = reference.set(value), deadline.set(time.monotonic() + REQUEST_SECONDS)
         try:
             response = self.get_response(request)
@@ -36,6 +38,22 @@ class Reference:
             reference.reset(tokens[0])
             deadline.reset(tokens[1])
         response["X-Reference"] = value
+        return response
+
+
+class NotForCaches:
+    """Keep what only one person may see, and every JSON answer, out of all caches: a shared one, and the browser's when
+    somebody goes back after signing out."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        is_json = response.get("Content-Type", "").startswith("application/json")
+        is_personal = request.session.accessed and settings.SESSION_COOKIE_NAME in request.COOKIES
+        if (is_json or is_personal) and "Cache-Control" not in response:
+            response["Cache-Control"] = "private, no-store"
         return response
 
 
@@ -71,5 +89,6 @@ class ReferenceFilter(logging.Filter):
     """Put the reference of the request at hand on each log record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.reference = reference.get()
+        # Django logs a request's end when the middleware is done with it, but with the request.
+        record.reference = getattr(getattr(record, "request", None), "reference", None) or reference.get()
         return True

@@ -28,7 +28,8 @@ TABLES = {
 # --- People -----------------------------------------------------------------------------------------------------------
 
 # The issuer in the tokens, and where its public keys are read: two things, because the local cloud signs as AWS does.
-TOKEN_ISSUER = f"https://cognito-idp.{AWS_REGION}.amazonaws.com/{USER_POOL_ID}"
+_AWS = "amazonaws.com.cn" if AWS_REGION.startswith("cn-") else "amazonaws.com"
+TOKEN_ISSUER = f"https://cognito-idp.{AWS_REGION}.{_AWS}/{USER_POOL_ID}"
 JWKS_URL = env.str(
     "PORTICO_JWKS_URL",
     default=f"{LOCAL_CLOUD}/{USER_POOL_ID}/.well-known/jwks.json"
@@ -99,6 +100,7 @@ MIDDLEWARE = [
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "portal.middleware.PagesForBrowsers",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "portal.middleware.NotForCaches",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "portal.accounts.middleware.FreshTokens",

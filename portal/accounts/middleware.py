@@ -26,7 +26,10 @@ class FreshTokens(AuthenticationMiddleware):
         """Send the whole window to sign in where htmx would put the sign-in page into a part of the page."""
         target = response.headers.get("Location", "")
         if "HX-Request" in request.headers and target.startswith(settings.LOGIN_URL):
-            page = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
+            try:
+                page = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
+            except ValueError:  # not an address
+                page = "/"
             del response.headers["Location"]
             response.headers["HX-Redirect"] = f"{settings.LOGIN_URL}?{urlencode({'next': page})}"
             response.status_code = 204

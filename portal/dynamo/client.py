@@ -64,7 +64,7 @@ class DynamoDB:
         credentials = session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
-        self._signer = SigV4Auth(credentials, "dynamodb", region)
+        self._credentials, self._region = credentials, region
         address = urllib3.util.parse_url(self._url)
         if address.scheme == "https":
             # One context for all connections: reading the certificates takes 20 ms.
@@ -124,7 +124,8 @@ class DynamoDB:
             "X-Amz-Target": f"DynamoDB_20120810.{action}",
         }
         request = AWSRequest("POST", self._url, headers=headers, data=body)
-        self._signer.add_auth(request)
+        # Frozen: key, secret and token of one and the same renewal.
+        SigV4Auth(self._credentials.get_frozen_credentials(), "dynamodb", self._region).add_auth(request)
         answer = self._pool.urlopen(
             "POST", "/", body, dict(request.headers.items()), retries=False, redirect=False, timeout=timeout
         )

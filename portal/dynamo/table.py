@@ -148,7 +148,7 @@ class Table(Generic[R]):
         try:
             aws.client("dynamodb").put_item(**request)
         except ClientError as error:
-            # After a lost reply botocore sends it again, and meets what the first try stored.
+            # After a lost reply the client sends it again, and meets what the first try stored.
             if error.response.get("Item") != request["Item"]:
                 self._conflict(error)
 

@@ -23,7 +23,7 @@ def keys_of(schema):
 def tables():
     from portal.dynamo.table import Table
 
-    for module in ("portal.dynamo.audit", "rides.ride"):
+    for module in ("portal.dynamo.audit", "rides.dispatch", "rides.ride"):
         for value in vars(importlib.import_module(module)).values():
             if isinstance(value, Table):
                 yield pytest.param(value, id=value._setting)

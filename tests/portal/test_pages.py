@@ -79,6 +79,8 @@ def test_the_api_is_described_for_people_operation_by_operation():
         for method, operation in operations.items():
             assert f"<strong>{method.upper()}</strong> {path}</code>" in page
             assert operation["summary"] in page
+    # What may fail everywhere is named in a line, not described again and again.
+    assert page.count("Errors: ") == sum(len(operations) for operations in document["paths"].values())
     assert "&quot;PickupLocation&quot;: {" in page
 
 
