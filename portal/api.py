@@ -38,7 +38,7 @@ class StrictJson(Parser):
     def parse_body(self, request: HttpRequest) -> dict[str, Any]:
         body = json.loads(request.body, parse_constant=_refuse, parse_float=_finite)
         if not isinstance(body, dict):
-            raise NotAcceptable("it must be an object")
+            raise NotAcceptable("it must be an object, such as {}")
         return body
 
 
@@ -113,7 +113,7 @@ def invalid(request: HttpRequest, exception: ValidationError) -> HttpResponse:
     problem = exception.errors[0]
     place, *path = problem["loc"]
     field = ".".join(str(part) for part in path[place == "body" :])
-    return error(400, f"{field or place}: {problem['msg']}.")
+    return error(400, f"{field or place}: {problem['msg'].removeprefix('Value error, ')}.")
 
 
 @api.exception_handler(AuthenticationError)
@@ -132,7 +132,7 @@ def http_error(request: HttpRequest, exception: HttpError) -> HttpResponse:
     if message.startswith("Cannot parse request body"):
         cause = exception.__cause__
         why = f": {cause}" if isinstance(cause, (json.JSONDecodeError, NotAcceptable)) else ""
-        message = f"The body is not JSON{why}."
+        message = f"The body is not JSON that this API takes{why}."
     return error(exception.status_code, message)
 
 

@@ -57,6 +57,22 @@ class NotForCaches:
         return response
 
 
+class HeadLikeGet:
+    """Answer HEAD wherever GET is answered (RFC 9110, 9.3.2): the JSON API's operations know only their own method."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.method == "HEAD" and response.status_code == 405:
+            request.method = "GET"
+            response = self.get_response(request)
+            length, response.content = len(response.content), b""
+            response["Content-Length"] = str(length)
+        return response
+
+
 class PagesForBrowsers:
     """Send a browser that asks for HTML at a JSON path to the page about the same: /ride/abc is /rides/abc/."""
 

@@ -98,6 +98,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
+    "portal.middleware.HeadLikeGet",
     "portal.middleware.PagesForBrowsers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "portal.middleware.NotForCaches",

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from portal import views
@@ -16,6 +16,7 @@ urlpatterns = [
     path("admin/login/", RedirectView.as_view(pattern_name="accounts:sign-in", query_string=True)),
     path("admin/", admin.site.urls),
     path("", api.urls),
+    re_path(r"^api(/docs)?/?$", RedirectView.as_view(url="/api/docs")),
 ]
 if settings.LOCAL_CLOUD:
     urlpatterns.append(path("local/", include("portal.localcloud.urls")))

@@ -42,6 +42,8 @@ class Cloud:
         self.folder = folder
         self.keep = keep
         self.endpoint = f"http://127.0.0.1:{port}"
+        self.log = folder / "cloud.log"
+        self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.access_key_id = "AKIAPORTICOADMIN0000"
@@ -68,7 +70,8 @@ class Cloud:
         }
         if self.keep:
             environment["CLOUD_STATE_DIR"] = str(self.folder / "state")
-        log = open(self.folder / "cloud.log", "ab")  # noqa: SIM115 - the child writes to it as long as it lives
+        log = open(self.log, "ab")  # noqa: SIM115 - the child writes to it as long as it lives
+        self._log_start = log.tell()
         # A session of its own: Ctrl-C is for the launcher, which stops the portal first and the cloud last.
         self._process = subprocess.Popen(
             [CLOUD_PYTHON, "-m", "portal.localcloud.server"],
@@ -84,7 +87,7 @@ class Cloud:
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > give_up_at:
                 self.stop()
-                tail = (self.folder / "cloud.log").read_text(errors="replace").strip().splitlines()[-5:]
+                tail = self.log.read_text(errors="replace").strip().splitlines()[-5:]
                 raise CloudFailed("The local cloud did not start:\n  " + "\n  ".join(tail))
             time.sleep(0.05)
 
@@ -98,6 +101,15 @@ class Cloud:
                 self.kill()
         if self._process and self._process.stdin:
             self._process.stdin.close()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def warnings(self) -> list[str]:
+        """Return what the cloud has warned of since it started, such as an unclean stop before."""
+        lines = self.log.read_bytes()[self._log_start :].decode(errors="replace").splitlines()
+        return [line.partition("WARNING ")[2] for line in lines if " WARNING " in line]
 
     def kill(self) -> None:
         """Stop the cloud as a power cut would."""

@@ -45,6 +45,8 @@ def main() -> int:
     try:
         print("Starting the local cloud …", flush=True)
         cloud.start()
+        for warning in cloud.warnings():
+            print(warning, flush=True)
         outputs = cloud.deploy()
         samples.load(cloud, outputs)
         print("Starting the portal …", flush=True)
@@ -55,7 +57,7 @@ def main() -> int:
         with open(os.open(description, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
         print(welcome(port, cloud, description), flush=True)
-        return portal.wait()
+        return watch(portal, cloud)
     except Stop:
         print("\nStopping …", flush=True)
         return 0
@@ -108,6 +110,16 @@ def wait_for(port: int, portal: subprocess.Popen[bytes]) -> None:
         if portal.poll() is not None or time.monotonic() > give_up_at:
             raise CloudFailed("The portal did not start; its error is above.")
         time.sleep(0.05)
+
+
+def watch(portal: subprocess.Popen[bytes], cloud: Cloud) -> int:
+    """Return when either has ended: one is of no use without the other."""
+    while cloud.is_running:
+        try:
+            return portal.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            continue
+    raise CloudFailed(f"The local cloud has stopped. Its log is {os.path.relpath(cloud.log)}.")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -160,6 +160,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return PORT_TAKEN
+    os.umask(0o077)  # the state holds signing keys and passwords
     scratch = None if settings.state_dir else tempfile.mkdtemp(prefix="localcloud-")
     state_dir = settings.state_dir or Path(scratch or "")
     (state_dir / "services").mkdir(parents=True, exist_ok=True)

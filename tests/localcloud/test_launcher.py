@@ -121,6 +121,16 @@ def test_a_taken_port_is_said_in_one_line(run):
     assert run.environment["PORT"] in second.stderr
 
 
+def test_a_cloud_that_dies_is_said_and_the_next_start_says_what_may_be_missing(run):
+    health = http.request("GET", run.variables["AWS_ENDPOINT_URL"] + "/_portico/health").json()
+    os.kill(health["pid"], signal.SIGKILL)
+    said = run.process.communicate(timeout=30)[0]
+    assert run.process.returncode == 1
+    assert "The local cloud has stopped." in said
+    run.start()
+    assert "unclean" in run.stop()
+
+
 def test_the_portal_ends_with_the_launcher_even_if_that_is_killed(run):
     run.process.kill()
     run.process.communicate()

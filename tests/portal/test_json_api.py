@@ -198,3 +198,8 @@ def test_browser_ends_up_at_the_ride_it_asked_for(
     answer = client_for(rider).get("/me", headers={"Accept": BROWSER}, follow=True)
     assert answer.redirect_chain == [("/profile/", 302)]
     assert "Ada Lovelace" in answer.content.decode()
+
+
+def test_near_misses_of_the_page_about_the_api_lead_to_it(client: Client) -> None:
+    for path in ("/api", "/api/", "/api/docs/"):
+        assert client.get(path)["Location"] == "/api/docs"

@@ -48,3 +48,13 @@ def test_an_address_that_is_none_is_no_failure(client: Client):
     answer = client.get("/rides/near/", headers={"HX-Request": "true", "HX-Current-URL": "http://["})
     assert answer.status_code == 204
     assert answer["HX-Redirect"] == "/sign-in/?next=%2F"
+
+
+def test_head_is_get_without_the_body(cloud, rider):
+    client = Client(headers={"Authorization": rider.id_token})
+    for path in ("/me", "/ride", "/api/openapi.json"):
+        got, head = client.get(path), client.head(path)
+        assert head.status_code == got.status_code == 200
+        assert head.content == b""
+        assert head["Content-Length"] == str(len(got.content)), path
+    assert client.head("/ride/nothing").status_code == 404
