@@ -102,9 +102,11 @@ def _page_of(path: str) -> str | None:
 
 
 class ReferenceFilter(logging.Filter):
-    """Put the reference of the request at hand on each log record."""
+    """Put the reference of the request at hand on each log record, and leave the traceback to what is our fault."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         # Django logs a request's end when the middleware is done with it, but with the request.
         record.reference = getattr(getattr(record, "request", None), "reference", None) or reference.get()
+        if getattr(record, "status_code", 500) < 500:
+            record.exc_info = record.exc_text = None
         return True

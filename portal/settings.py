@@ -181,7 +181,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"reference": {"()": "portal.middleware.ReferenceFilter"}},
-    "formatters": {"line": {"format": "%(levelname)s %(reference)s %(name)s %(message)s"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(reference)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["reference"]}},
     "root": {"handlers": ["console"], "level": "INFO"},
     # botocore's DEBUG records carry tokens and secrets; INFO and up do not.

@@ -23,8 +23,8 @@ router = Router(tags=["Rides"])
 
 
 class Location(Schema):
-    Latitude: rules.Latitude
-    Longitude: rules.Longitude
+    Latitude: rules.Latitude = Field(examples=[47.6])
+    Longitude: rules.Longitude = Field(examples=[-122.3])
 
 
 class RideRequest(Schema):
@@ -83,11 +83,10 @@ IdempotencyKey = Annotated[
 def request_ride(
     request: HttpRequest, response: HttpResponse, body: RideRequest, idempotency_key: IdempotencyKey = None
 ) -> Status[Any]:
-    """409: none is free. NextFreeAt and Retry-After say when one will be. 422: the Idempotency-Key came
-    before, with another pickup point.
-
-    Reference: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+    """The unicorn is claimed with the ride: nobody else gets it. 409: none is free; NextFreeAt and Retry-After say when
+    one will be. 422: the Idempotency-Key came before, with another pickup point.
     """
+    # Reference: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
     place = rules.Place(latitude=body.PickupLocation.Latitude, longitude=body.PickupLocation.Longitude)
     now = timezone.now()
     try:

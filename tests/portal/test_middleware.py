@@ -13,10 +13,12 @@ from portal.middleware import ReferenceFilter
 @pytest.mark.parametrize("path", ["/me", "/nothing-here/", "/ride/abc"])
 def test_the_log_line_of_a_refused_request_carries_its_reference(client: Client, path):
     lines: list[str] = []
+    tracebacks: list[object] = []
 
     class Collect(logging.Handler):
         def emit(self, record):
             lines.append(getattr(record, "reference", "-"))
+            tracebacks.append(record.exc_info)
 
     collect = Collect()
     collect.addFilter(ReferenceFilter())
@@ -27,6 +29,18 @@ def test_the_log_line_of_a_refused_request_carries_its_reference(client: Client,
         logging.getLogger("django.request").removeHandler(collect)
     assert answer.status_code in (401, 404)
     assert lines == [answer["X-Reference"]]
+    assert tracebacks == [None]
+
+
+def test_a_person_who_may_not_is_no_traceback_in_the_log(cloud, client_for, rider, caplog):
+    client = client_for(rider)
+    caplog.handler.addFilter(ReferenceFilter())
+    try:
+        assert client.get("/admin/").status_code == 403
+    finally:
+        caplog.handler.filters.clear()
+    assert "Forbidden" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_what_one_person_may_see_is_kept_by_no_cache(cloud, client_for, rider):
