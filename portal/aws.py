@@ -16,11 +16,12 @@ from portal.dynamo.client import DynamoDB
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
 
-# API Gateway gives up after 29 seconds. Three tries of at most five seconds each leave time to say so.
+# API Gateway gives up after 29 seconds, and a request makes up to three calls: two tries of four seconds for each
+# leave time to say so.
 _CONFIG = Config(
     connect_timeout=2,
-    read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 3},
+    read_timeout=4,
+    retries={"mode": "standard", "total_max_attempts": 2},
     max_pool_connections=20,
 )
 

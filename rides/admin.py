@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import forms
-from django.contrib import admin
-from django.contrib.admin.utils import quote
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
 from django.utils.html import format_html
+from django.views.decorators.http import require_POST
 
 from portal.accounts import cognito
-from portal.dynamo import records
+from portal.dynamo import audit, records
 from portal.dynamo.admin import ItemAdmin
 from portal.dynamo.records import Listing, RecordAdmin, moment
+from rides import dispatch
 from rides.models import Ride as RideScreen
 from rides.models import Unicorn
-from rides.ride import Ride, rides
+from rides.ride import Ride, Stage, rides
 from rides.rules import Place
+
+# A browser still draws so many dots at once.
+MOST_ON_MAP = 2_000
 
 
 class IsBusy(admin.SimpleListFilter):
@@ -53,9 +58,8 @@ class UnicornAdmin(ItemAdmin):
 
     @admin.display(description="where it is", ordering="latitude")
     def place(self, one: Unicorn) -> str:
-        if one.latitude is None or one.longitude is None:
-            return "–"
-        return f"{one.latitude:f}, {one.longitude:f}"
+        where = one.position(datetime.now(UTC))
+        return f"{round(where.latitude, 6)}, {round(where.longitude, 6)}" if where else "–"
 
     @admin.display(description="status", ordering="busy_until")
     def status(self, one: Unicorn) -> str:
@@ -64,7 +68,7 @@ class UnicornAdmin(ItemAdmin):
         text = format_html("on a ride until {}", moment(one.busy_until))
         if not one.ride_id:
             return text
-        return format_html('{} (<a href="{}">which</a>)', text, ride_url(one.ride_id))
+        return format_html('{} (<a href="{}">see the ride</a>)', text, ride_url(one.ride_id))
 
     def get_fieldsets(self, request: HttpRequest, obj: Unicorn | None = None) -> Any:
         if obj is None:
@@ -74,7 +78,13 @@ class UnicornAdmin(ItemAdmin):
         where = ["latitude", "longitude"] if may_move else ["place"]
         options: dict[str, Any] = {"fields": ["name", "color", "gender", *where, "speed", "status", "unicorn_id"]}
         if is_busy:
-            options["description"] = f"{obj} is on a ride, so where it waits cannot be changed until the ride is over."
+            # Django takes a description for HTML.
+            which = format_html('<a href="{}">Its ride</a> can be cancelled.', ride_url(obj.ride_id or ""))
+            options["description"] = format_html(
+                "{} is on a ride, so where it waits cannot be changed until the ride is over. {}",
+                obj,
+                which if obj.ride_id else "",
+            )
         return [(None, options)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Unicorn | None = None) -> Any:
@@ -111,17 +121,20 @@ class UnicornAdmin(ItemAdmin):
         context = getattr(response, "context_data", None) or {}
         if "cl" in context:
             now = datetime.now(UTC)
-            context["fleet_items"] = [on_map(one, now) for one in context["cl"].queryset if one.latitude is not None]
+            placed = [one for one in context["cl"].queryset if one.position(now)]
+            context["fleet_items"] = [on_map(one, now) for one in placed[:MOST_ON_MAP]]
+            context["fleet_size"] = len(placed)
         return response
 
 
 def on_map(one: Unicorn, now: datetime) -> dict[str, Any]:
     """Return what the fleet's map needs to know of a unicorn."""
+    where = cast(Place, one.position(now))  # only those that are somewhere are asked for
     return {
         "name": one.name,
         "color": one.color,
-        "latitude": float(one.latitude),
-        "longitude": float(one.longitude or Decimal(0)),
+        "latitude": where.latitude,
+        "longitude": where.longitude,
         "busy": one.is_busy(now),
         "url": reverse("admin:rides_unicorn_change", args=(quote(one.pk),)),
     }
@@ -149,6 +162,7 @@ class RideAdmin(RecordAdmin[Ride]):
         "cancelled_at",
     ]
     search_help = "A ride's id, or a rider's user name or sub."
+    record_template = "admin/rides/ride/record.html"
 
     def find(self, key: str) -> Ride | None:
         return rides.find(key)
@@ -160,9 +174,54 @@ class RideAdmin(RecordAdmin[Ride]):
         ride = rides.find(text)
         if ride:
             return ride
-        sub = cognito.find_sub(text) or text
-        page = records.page(rides, sub, index="ByRider", request=request)
-        return Listing(f"Rides of {text}", page, "") if page.records else None
+        # As a sub first: somebody may have taken another's sub for a name.
+        page = records.page(rides, text, index="ByRider", request=request)
+        if not page.records and (sub := cognito.find_sub(text)):
+            page = records.page(rides, sub, index="ByRider", request=request, links={"q": sub})
+        return Listing(f"Rides of {page.records[0].user}", page, "") if page.records else None
+
+    # --- Cancelling ---
+
+    def get_urls(self) -> list[Any]:
+        view = require_POST(self.admin_site.admin_view(self.cancel_view))
+        return [path("<path:object_id>/cancel/", view, name="rides_ride_cancel"), *super().get_urls()]
+
+    def shown_besides(self, request: HttpRequest, record: Ride) -> dict[str, Any]:
+        return {
+            "history": audit.of_object(audit_name(record.ride_id)).records,
+            "may_cancel": self.may_cancel(request) and record.may_cancel(datetime.now(UTC)),
+        }
+
+    def may_cancel(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("rides.change_ride"))
+
+    def cancel_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Cancel anybody's ride, and write down who did it in the same transaction."""
+        if not self.may_cancel(request):
+            raise PermissionDenied
+        now = datetime.now(UTC)
+        ride = self.find(unquote(object_id)[: records.LONGEST])
+        if ride and ride.cancelled_at:
+            self.message_user(request, "This ride was cancelled already.", messages.WARNING)
+        elif ride:
+            entry = audit.entry(
+                "cancelled the ride",
+                by=cast(audit.Actor, request.user),
+                object=audit_name(ride.ride_id),
+                object_name=f"{ride.user} with {ride.unicorn.name}",
+                changes=[audit.Change(field="stage", old=str(ride.stage(now)), new=str(Stage.CANCELLED))],
+                now=now,
+            )
+            try:
+                dispatch.cancel_anyones(ride.ride_id, now=now, together_with=[audit.putting(entry)])
+            except dispatch.TooLate:
+                self.message_user(request, "This ride was over already.", messages.WARNING)
+            else:
+                self.message_user(request, f"The ride is cancelled and {ride.unicorn.name} is free again.")
+        # The page says so if there is no such ride.
+        return HttpResponseRedirect(self.url_of(unquote(object_id)))
+
+    # --- What is shown ---
 
     @admin.display(description="id")
     def ride_id(self, ride: Ride) -> str:
@@ -204,6 +263,11 @@ class RideAdmin(RecordAdmin[Ride]):
     @admin.display(description="cancelled")
     def cancelled_at(self, ride: Ride) -> datetime | None:
         return ride.cancelled_at
+
+
+def audit_name(ride_id: str) -> str:
+    """Return the ride's name in the audit log."""
+    return f"rides.ride/{ride_id}"
 
 
 def in_degrees(place: Place | None) -> str:

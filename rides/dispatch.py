@@ -7,6 +7,7 @@ import math
 import random
 import secrets
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ __all__ = [
     "NoneFree",
     "TooLate",
     "cancel",
+    "cancel_anyones",
     "find_ride",
     "history",
     "nearby",
@@ -128,7 +130,7 @@ def _claim_nearest(place: Place, *, by: Rider, now: datetime, key: str | None, f
             until = datetime.fromtimestamp(ends_at, UTC)
             ride = _ride(offer, place, by=by, now=now, until=until)
             parts = [
-                {"Update": _claiming(offer, ride.ride_id, place, now=now, until=until)},
+                {"Update": _claiming(offer, ride, place, now=now, until=until)},
                 {"Put": rides.putting(ride)},
             ]
             if key:
@@ -167,13 +169,19 @@ def _ride(offer: Offer, place: Place, *, by: Rider, now: datetime, until: dateti
     )
 
 
-def _claiming(offer: Offer, ride_id: str, place: Place, *, now: datetime, until: datetime) -> dict[str, Any]:
+def _claiming(offer: Offer, ride: Ride, place: Place, *, now: datetime, until: datetime) -> dict[str, Any]:
     """Return the update that makes the unicorn busy, if it is still free and still there. It is put where it
-    will be when it is free again: at the pickup point."""
-    values = {":ride": ride_id, ":until": int(until.timestamp()), ":now": int(now.timestamp())}
+    will be when it is free again: at the pickup point. Leg says from where it is on its way there."""
+    leg = {
+        "Latitude": offer.place.latitude,
+        "Longitude": offer.place.longitude,
+        "LeftAt": now,
+        "ArrivesAt": ride.arrives_at,
+    }
+    values = {":ride": ride.ride_id, ":until": int(until.timestamp()), ":now": int(now.timestamp()), ":leg": leg}
     return _updating_unicorn(
         offer.unicorn_id,
-        f"SET RideId = :ride, BusyUntil = :until, {_MOVING}",
+        f"SET RideId = :ride, BusyUntil = :until, Leg = :leg, {_MOVING}",
         "BusyUntil <= :now AND Latitude = :was_latitude AND Longitude = :was_longitude",
         {
             **_moving(place),
@@ -203,17 +211,26 @@ def cancel(ride_id: str, *, by: Rider, now: datetime) -> Ride:
 
     Raises Missing, TooLate, and aws.Busy where the unicorn is being changed all the time.
     """
+    return _cancel(ride_id, lambda: find_ride(ride_id, by=by), now=now)
+
+
+def cancel_anyones(ride_id: str, *, now: datetime, together_with: Sequence[Any]) -> Ride:
+    """Cancel a ride as an operator may, `together_with` other writes or not at all. Raises as `cancel` does."""
+    return _cancel(ride_id, lambda: rides.find(ride_id, consistent=True), now=now, together_with=together_with)
+
+
+def _cancel(ride_id: str, find: Callable[[], Ride | None], *, now: datetime, together_with: Sequence[Any] = ()) -> Ride:
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     is_assigned = True
     for tries in range(TRIES_TO_CANCEL):
-        ride = find_ride(ride_id, by=by)
+        ride = find()
         if ride is None:
             raise Missing(ride_id)
         if ride.cancelled_at:
             return ride
         if not ride.may_cancel(now):
             raise TooLate(ride_id)
-        parts = [{"Update": _cancelling(ride, now=now)}]
+        parts = [*together_with, {"Update": _cancelling(ride, now=now)}]
         where = ride.position(now)
         if is_assigned and ride.unicorn_id and where:
             parts.append({"Update": _freeing(ride.unicorn_id, ride_id, where, now=now)})
@@ -240,7 +257,7 @@ def _cancelling(ride: Ride, *, now: datetime) -> dict[str, Any]:
 def _freeing(unicorn_id: str, ride_id: str, where: Place, *, now: datetime) -> dict[str, Any]:
     return _updating_unicorn(
         unicorn_id,
-        f"SET BusyUntil = :now, {_MOVING} REMOVE RideId",
+        f"SET BusyUntil = :now, {_MOVING} REMOVE RideId, Leg",
         "RideId = :ride",
         {**_moving(where), **to_item({":now": int(now.timestamp()), ":ride": ride_id})},
     )

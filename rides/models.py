@@ -12,7 +12,8 @@ from django.db import models
 from portal.dynamo.fields import EpochField
 from portal.dynamo.items import Item
 from portal.dynamo.records import Screen
-from rides.rules import Place, curve_keys
+from portal.dynamo.values import from_item
+from rides.rules import Place, between, curve_keys
 from rides.search import HERD
 
 FREE_SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,9 +79,24 @@ class Unicorn(Item):
         """Tell whether it serves a ride, or is on its way to one."""
         return self.busy_until is not None and self.busy_until > now
 
+    def position(self, now: datetime) -> Place | None:
+        """Return where it is. What is stored of one on its way is where it goes."""
+        if self.latitude is None or self.longitude is None:
+            return None
+        stored = Place(latitude=float(self.latitude), longitude=float(self.longitude))
+        leg = from_item(self.item).get("Leg") if self.is_busy(now) else None
+        if not leg:
+            return stored
+        start = Place(latitude=leg["Latitude"], longitude=leg["Longitude"])
+        left_at, arrives_at = (datetime.fromisoformat(leg[name]) for name in ("LeftAt", "ArrivesAt"))
+        whole = arrives_at - left_at
+        return between(start, stored, (now - left_at) / whole if whole else 1)
+
     def derived(self) -> dict[str, Any]:
         curve_a, curve_b = curve_keys(Place(latitude=float(self.latitude), longitude=float(self.longitude)))
-        return {"Herd": HERD, "CurveA": curve_a, "CurveB": curve_b}
+        # An item without BusyUntil, or with one that is no time, is in no index that tells who is free.
+        busy_until = int((self.busy_until or FREE_SINCE_EVER).timestamp())
+        return {"Herd": HERD, "CurveA": curve_a, "CurveB": curve_b, "BusyUntil": busy_until}
 
     @classmethod
     def say(cls, field: models.Field[Any, Any], value: Any) -> str:

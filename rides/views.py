@@ -91,17 +91,21 @@ def _request(request: SignedIn) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=422, **_earlier(request))
     place = form.place()
+    now = timezone.now()
     try:
         ride = dispatch.request_ride(
             place,
             by=request.user,
-            now=timezone.now(),
+            now=now,
             idempotency_key=form.cleaned_data["idempotency_key"] or None,
         )
+        sent_before = not ride.may_cancel(now)
     except dispatch.NoneFree as none_free:
         return _page(request, _again(form), status=409, none_free=none_free, **_earlier(request))
     except dispatch.KeyReused:
-        # The form was sent before, brought back by "Back", and its place changed.
+        sent_before = True
+    if sent_before:
+        # The form was brought back by "Back", and its place changed or its ride is over.
         return _page(request, _again(form), status=409, sent_before=True, **_earlier(request))
     return redirect("rides:ride", ride.ride_id)
 
@@ -162,8 +166,8 @@ def how_far(metres: float) -> str:
 @require_GET
 def live(request: SignedIn) -> HttpResponse:
     """Show the ride that is under way, if there is one: a part of the portal's home page."""
-    newest = dispatch.history(by=request.user, limit=1).records
-    moment = Moment(newest[0], timezone.now()) if newest else None
+    moments = [Moment(ride, timezone.now()) for ride in dispatch.history(by=request.user, limit=10).records]
+    moment = next((moment for moment in moments if moment.is_live), None)
     return render(request, "rides/partials/live.html", {"moment": moment})
 
 

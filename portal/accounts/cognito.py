@@ -9,19 +9,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from portal import aws
 from portal.accounts.refusals import (
     BY_ERROR,
     ChallengeExpired,
+    CodeExpired,
     CodeMismatch,
     InputRefused,
     PasswordRefused,
@@ -30,6 +33,7 @@ from portal.accounts.refusals import (
     TooManyAttempts,
     UnknownChallenge,
     UsernameRefused,
+    UsernameTaken,
     WrongCurrentPassword,
     WrongPassword,
 )
@@ -40,6 +44,10 @@ if TYPE_CHECKING:
 NEW_PASSWORD = "NEW_PASSWORD_REQUIRED"  # noqa: S105 - the name of a challenge
 TOTP = "SOFTWARE_TOKEN_MFA"
 TOTP_SETUP = "MFA_SETUP"
+
+INVITE_AGAIN_SECONDS = 60
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,9 @@ class Challenge:
 
 # --- What Cognito refuses --------------------------------------------------------------------------------------------
 
+# What a call is refused for that is sent again because the reply to its first try, which did succeed, was lost.
+_OWN_DOING = (UsernameTaken, WrongCurrentPassword, CodeMismatch, CodeExpired, ChallengeExpired)
+
 
 @contextmanager
 def _refusals(**more: type[Refused]) -> Iterator[None]:
@@ -77,7 +88,27 @@ def _refusals(**more: type[Refused]) -> Iterator[None]:
             refusal = TooManyAttempts
         elif "email format" in reason and refusal is InputRefused:
             refusal = UsernameRefused
-        raise refusal(_sentence(reason)) from error
+        elif "'username'" in reason and refusal is PasswordRefused:
+            refusal = CodeMismatch
+        raise _certain(refusal(_sentence(reason)), error) from error
+
+
+def _certain(refusal: Refused, error: ClientError) -> Exception:
+    """Return the refusal, or Unavailable where the call may have succeeded before it was refused."""
+    if isinstance(refusal, _OWN_DOING) and error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0:
+        return aws.Unavailable("Refused at the second try; the first one may have succeeded.")
+    return refusal
+
+
+@contextmanager
+def _best_effort(failure: str) -> Iterator[None]:
+    """Go on where Cognito refuses or does not answer, and log it without Cognito's words, which may name people."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        log.warning(
+            "%s (%s).", failure, aws.error_code(error) if isinstance(error, ClientError) else type(error).__name__
+        )
 
 
 def _sentence(reason: str) -> str:
@@ -90,7 +121,11 @@ def _sentence(reason: str) -> str:
 
 def sign_in(username: str, password: str) -> Tokens | Challenge:
     """Check a password. Raises WrongPassword, UserNotConfirmed, PasswordResetRequired, TooManyAttempts."""
-    with _refusals(NotAuthorizedException=WrongPassword, UserNotFoundException=WrongPassword):
+    with _refusals(
+        InvalidParameterException=WrongPassword,  # a user name that can be nobody's
+        NotAuthorizedException=WrongPassword,
+        UserNotFoundException=WrongPassword,
+    ):
         answer = aws.client("cognito-idp").admin_initiate_auth(
             **_pool(),
             AuthFlow="ADMIN_USER_PASSWORD_AUTH",
@@ -136,10 +171,19 @@ def refresh(refresh_token: str, *, username: str) -> Tokens:
 
 
 def sign_out(refresh_token: str) -> None:
-    """Revoke a refresh token and every token made with it."""
-    aws.client("cognito-idp").revoke_token(
-        Token=refresh_token, ClientId=settings.PORTAL_CLIENT_ID, ClientSecret=_client_secret()
-    )
+    """Revoke a refresh token and every token made with it, if Cognito can: else it ends by itself."""
+    with _best_effort("A refresh token could not be revoked"):
+        aws.client("cognito-idp").revoke_token(
+            Token=refresh_token, ClientId=settings.PORTAL_CLIENT_ID, ClientSecret=_client_secret()
+        )
+
+
+def sign_out_everywhere(username: str) -> bool:
+    """Revoke all tokens of a user, so that their sessions end at the next renewal. Tell whether that was done."""
+    with _best_effort("Someone could not be signed out everywhere"):
+        aws.client("cognito-idp").admin_user_global_sign_out(UserPoolId=settings.USER_POOL_ID, Username=username)
+        return True
+    return False
 
 
 def _outcome(answer: Mapping[str, Any], username: str) -> Tokens | Challenge:
@@ -160,21 +204,23 @@ def _tokens(result: AuthenticationResultTypeTypeDef, refresh_token: str) -> Toke
 # --- Signing up -------------------------------------------------------------------------------------------------------
 
 
-def sign_up(username: str, password: str, *, email: str, given_name: str, family_name: str) -> None:
-    """Create an unconfirmed user and mail them a code. Raises UsernameTaken, PasswordRefused, EmailRefused …"""
+def sign_up(username: str, password: str, *, email: str, given_name: str, family_name: str) -> str:
+    """Create an unconfirmed user and mail them a code. Return where it went, as Cognito shows it: a***@e***.
+    Raises UsernameTaken, PasswordRefused, EmailRefused …"""
     attributes = {"email": email, "given_name": given_name, "family_name": family_name}
     with _refusals(InvalidParameterException=InputRefused):
-        aws.client("cognito-idp").sign_up(
+        answer = aws.client("cognito-idp").sign_up(
             **_client(username),
             Password=password,
             UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items() if value],
         )
+    return answer.get("CodeDeliveryDetails", {}).get("Destination", "")
 
 
 def confirm(username: str, code: str) -> None:
     """Confirm the e-mail address of who signed up; who did so already is told nothing else.
     Raises CodeMismatch, CodeExpired, EmailTaken, TooManyAttempts."""
-    with _refusals(UserNotFoundException=CodeMismatch):
+    with _refusals(UserNotFoundException=CodeMismatch, InvalidParameterException=CodeMismatch):
         try:
             aws.client("cognito-idp").confirm_sign_up(**_client(username), ConfirmationCode=code)
         except ClientError as error:
@@ -213,20 +259,21 @@ def forgot_password(username: str) -> None:
 
 
 def invite_again(username: str) -> None:
-    """Mail a fresh temporary password to someone who never used theirs; anyone else gets nothing."""
-    try:
+    """Mail a fresh temporary password to someone who never used theirs, but not twice in a minute; anyone else gets
+    nothing. A failure is only logged: it would tell that there is such a user."""
+    with _best_effort("An invitation could not be sent"):
         user = aws.client("cognito-idp").admin_get_user(UserPoolId=settings.USER_POOL_ID, Username=username)
-    except ClientError as error:
-        if aws.error_code(error) != "UserNotFoundException":
-            raise
-        return
-    if user["UserStatus"] == "FORCE_CHANGE_PASSWORD" and user["Enabled"]:
-        aws.client("cognito-idp").admin_create_user(
-            UserPoolId=settings.USER_POOL_ID,
-            Username=user["Username"],
-            MessageAction="RESEND",
-            DesiredDeliveryMediums=["EMAIL"],
-        )
+        # A fresh invitation changes the user; the first one made them.
+        invited_again_at = user["UserLastModifiedDate"]
+        seconds_ago = (datetime.now(UTC) - invited_again_at).total_seconds()
+        is_patient = invited_again_at == user["UserCreateDate"] or seconds_ago >= INVITE_AGAIN_SECONDS
+        if user["UserStatus"] == "FORCE_CHANGE_PASSWORD" and user["Enabled"] and is_patient:
+            aws.client("cognito-idp").admin_create_user(
+                UserPoolId=settings.USER_POOL_ID,
+                Username=user["Username"],
+                MessageAction="RESEND",
+                DesiredDeliveryMediums=["EMAIL"],
+            )
 
 
 def find_sub(username: str) -> str | None:
@@ -262,7 +309,7 @@ def change_password(access_token: str, *, old: str, new: str) -> None:
             )
         except ClientError as error:
             if "Incorrect username or password" in str(error):
-                raise WrongCurrentPassword from error
+                raise _certain(WrongCurrentPassword(), error) from error
             raise
 
 

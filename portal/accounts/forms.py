@@ -13,6 +13,7 @@ def username_field(**attributes: str) -> forms.CharField:
     return forms.CharField(
         label="User name or e-mail address",
         max_length=128,
+        validators=[RegexValidator(r"^\S+\Z", "There is no space in a user name or an e-mail address.")],
         widget=forms.TextInput(
             attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", **attributes}
         ),
@@ -72,9 +73,7 @@ class SignUpForm(forms.Form):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.fields["email"].widget.attrs["autocomplete"] = "email"
         self.fields["username"].label = "User name"
-        self.fields["username"].validators.append(
-            RegexValidator(r"^[^@\s]+\Z", "A user name has no spaces and no @ in it.")
-        )
+        self.fields["username"].validators.append(RegexValidator(r"^[^@]+\Z", "A user name has no @ in it."))
 
 
 class ConfirmForm(forms.Form):

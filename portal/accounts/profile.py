@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, resolve_url
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
@@ -16,7 +16,7 @@ from django.views.generic import TemplateView
 
 from portal.accounts import cognito, forms, refusals, session, totp
 from portal.accounts.models import User
-from portal.accounts.views import AskCognito, start_again
+from portal.accounts.views import AskCognito, proceed, start_again
 
 TOTP_SECRET = "totp-secret"  # noqa: S105 - what the session calls it until the first code is right
 
@@ -59,7 +59,12 @@ class ChangePassword(OwnAccount, AskCognito):
     def ask(self, answers: dict[str, str]) -> HttpResponse:
         cognito.change_password(self.access_token, old=answers["password"], new=answers["new_password"])
         messages.success(self.request, "Your password is changed.")
-        return redirect("accounts:profile")
+        session.end_everywhere(self.request, self.user.username)
+        try:
+            outcome = cognito.sign_in(self.user.username, answers["new_password"])
+        except refusals.Refused as error:
+            return start_again(self.request, error)
+        return proceed(self.request, outcome, resolve_url("accounts:profile"))
 
 
 class TwoFactor(OwnAccount, AskCognito):

@@ -15,10 +15,7 @@ class Refused(Exception):
 
 class WrongPassword(Refused):
     # The same words whether the name is unknown, the password wrong or the user disabled.
-    sentence = (
-        "That user name and password do not belong together. "
-        "A temporary password that has run out is renewed through “Forgot your password?”."
-    )
+    sentence = "That user name and password do not belong together."
 
 
 class WrongCurrentPassword(Refused):
@@ -28,7 +25,7 @@ class WrongCurrentPassword(Refused):
 
 class CodeMismatch(Refused):
     about = "code"
-    sentence = "That is not the code. Check it, or use the newest one."
+    sentence = "That is not the code."
 
 
 class CodeExpired(Refused):

@@ -33,12 +33,17 @@ def sign_out(request: HttpRequest) -> None:
     issued = request.session.get(TOKENS)
     auth.logout(request)
     if issued:
-        try:
-            cognito.sign_out(issued["refresh"])
-        except Exception as error:
-            if not aws.is_transient(error):
-                raise
-            log.warning("A refresh token could not be revoked; it ends by itself.")
+        cognito.sign_out(issued["refresh"])
+
+
+def end_everywhere(request: HttpRequest, username: str) -> None:
+    """End all sessions of someone who has a new password: this one now, others when their tokens need renewal."""
+    request.session.flush()
+    if not cognito.sign_out_everywhere(username):
+        messages.warning(
+            request,
+            "You could not be signed out elsewhere. If someone else may know your password, change it once more.",
+        )
 
 
 def user_of(request: HttpRequest) -> User | AnonymousUser:

@@ -87,6 +87,9 @@ class _Keys:
         if kid not in self._keys:
             with self._lock:
                 if kid not in self._keys and self._may_fetch():
+                    if self._keys:
+                        # Also where it fails: a slow endpoint is not waited for at every invented key id.
+                        self._fetched_at = time.monotonic()
                     self._keys = {
                         key["kid"]: RSAKey.import_key(key)
                         for key in fetch(self._url)

@@ -6,12 +6,14 @@ What one step must remember for the next is in the session on the server, never 
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -25,6 +27,7 @@ Outcome = cognito.Tokens | cognito.Challenge
 
 # What the session remembers between two steps.
 CHALLENGE, CONFIRMING, RECOVERING, USERNAME = "challenge", "confirming", "recovering", "username"
+MAILED_TO, NEXT = "mailed-to", "next"
 
 
 @method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
@@ -58,6 +61,12 @@ def after_sign_in(request: HttpRequest) -> str:
     target = request.GET.get("next", "")
     ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
     return target if ours else resolve_url(settings.LOGIN_REDIRECT_URL)
+
+
+def sign_in_next(request: HttpRequest) -> HttpResponse:
+    """Go to sign in, and from there to where the person was going before they signed up or forgot their password."""
+    target = request.session.pop(NEXT, "")
+    return redirect(reverse("accounts:sign-in") + (f"?{urlencode({'next': target})}" if target else ""))
 
 
 def proceed(request: HttpRequest, outcome: Outcome, target: str) -> HttpResponse:
@@ -189,9 +198,14 @@ class SignUp(AskCognito):
     form_class = forms.SignUpForm
     template_name = "accounts/sign_up.html"
 
+    def get(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if request.user.is_authenticated:
+            return HttpResponseRedirect(after_sign_in(request))
+        return super().get(request, *args, **kwargs)
+
     @sensitive_variables()
     def ask(self, answers: dict[str, str]) -> HttpResponse:
-        cognito.sign_up(
+        mailed_to = cognito.sign_up(
             answers["username"],
             answers["new_password"],
             email=answers["email"],
@@ -199,6 +213,8 @@ class SignUp(AskCognito):
             family_name=answers["family_name"],
         )
         self.request.session[CONFIRMING] = answers["username"]
+        self.request.session[MAILED_TO] = mailed_to
+        self.request.session[NEXT] = self.request.GET.get("next", "")
         return redirect("accounts:sign-up-confirm")
 
 
@@ -218,10 +234,11 @@ class SignUpConfirm(AskCognito):
         del self.request.session[CONFIRMING]
         self.request.session[USERNAME] = username
         messages.success(self.request, "Your e-mail address is confirmed. Now sign in.")
-        return redirect("accounts:sign-in")
+        return sign_in_next(self.request)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(username=self.request.session[CONFIRMING], **kwargs)
+        state = self.request.session
+        return super().get_context_data(username=state[CONFIRMING], mailed_to=state.get(MAILED_TO), **kwargs)
 
 
 @require_POST
@@ -248,6 +265,7 @@ class ForgotPassword(AskCognito):
     def ask(self, answers: dict[str, str]) -> HttpResponse:
         cognito.forgot_password(answers["username"])
         self.request.session[RECOVERING] = answers["username"]
+        self.request.session[NEXT] = self.request.GET.get("next", "")
         return redirect("accounts:forgot-password-confirm")
 
 
@@ -264,7 +282,8 @@ class ForgotPasswordConfirm(AskCognito):
     def ask(self, answers: dict[str, str]) -> HttpResponse:
         username = self.request.session[RECOVERING]
         cognito.confirm_forgot_password(username, answers["code"], answers["new_password"])
-        del self.request.session[RECOVERING]
-        self.request.session[USERNAME] = username
+        target = self.request.session.get(NEXT, "")
+        session.end_everywhere(self.request, username)
+        self.request.session.update({USERNAME: username, NEXT: target})
         messages.success(self.request, "Your new password is set. Now sign in.")
-        return redirect("accounts:sign-in")
+        return sign_in_next(self.request)

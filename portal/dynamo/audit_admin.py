@@ -34,7 +34,10 @@ class AuditAdmin(RecordAdmin[Entry]):
         if "/" in text:
             page = records.page(audit.entries, text, index="ByObject", request=request)
             return Listing(f"What was done to {text}", page, "") if page.records else None
-        page = records.page(audit.entries, cognito.find_sub(text) or text, index="ByActor", request=request)
+        # As a sub first: somebody may have taken another's sub for a name.
+        page = records.page(audit.entries, text, index="ByActor", request=request)
+        if not page.records and (sub := cognito.find_sub(text)):
+            page = records.page(audit.entries, sub, index="ByActor", request=request, links={"q": sub})
         return Listing(f"What {page.records[0].actor_name} did", page, "") if page.records else None
 
     @admin.display(description="when")

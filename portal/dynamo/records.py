@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Generic, TypeVar
@@ -47,15 +47,23 @@ class RecordPage(Generic[R]):
 
 
 def page(
-    table: Table[R], hash_value: str, *, index: str | None = None, request: HttpRequest, limit: int = PAGE
+    table: Table[R],
+    hash_value: str,
+    *,
+    index: str | None = None,
+    request: HttpRequest,
+    limit: int = PAGE,
+    links: Mapping[str, str] | None = None,
 ) -> RecordPage[R]:
-    """Return the page that the request's `before` or `after` cursor asks for, else the newest one: one Query."""
+    """Return the page that the request's `before` or `after` cursor asks for, else the newest one: one Query. Its
+    links repeat the request's query, with what is in `links` in place of what it said."""
 
     def to(**cursor: str) -> str:
         query = request.GET.copy()
         for name in ("before", "after"):
             query.pop(name, None)
-        query.update(cursor)
+        for name, value in {**(links or {}), **cursor}.items():
+            query[name] = value
         return f"?{query.urlencode()}"
 
     before, after = request.GET.get("before"), request.GET.get("after")
@@ -95,6 +103,7 @@ class RecordAdmin(admin.ModelAdmin, Generic[R]):  # type: ignore[type-arg]
     columns: ClassVar[Sequence[str]] = ()
     facts: ClassVar[Sequence[str]] = ()
     search_help: ClassVar[str] = ""
+    record_template: ClassVar[str] = "admin/record.html"
 
     def find(self, key: str) -> R | None:
         """Return the record that a page's address names."""
@@ -106,6 +115,10 @@ class RecordAdmin(admin.ModelAdmin, Generic[R]):  # type: ignore[type-arg]
     def search(self, request: HttpRequest, text: str) -> Listing[R] | R | None:
         """Return what a search finds: one record, a list, or None if it is not a key of any kind."""
         raise NotImplementedError
+
+    def shown_besides(self, request: HttpRequest, record: R) -> dict[str, Any]:
+        """Return what `record_template` needs besides the facts."""
+        return {}
 
     def month_page(self, request: HttpRequest, month: str) -> RecordPage[R]:
         return page(self.table, month, index=self.month_index, request=request)
@@ -174,9 +187,10 @@ class RecordAdmin(admin.ModelAdmin, Generic[R]):  # type: ignore[type-arg]
             "name": self._cell(record, self.columns[0]),
             "facts": [(self._title(name), self._cell(record, name)) for name in self.facts],
             "media": self.media,
+            **self.shown_besides(request, record),
             **(extra_context or {}),
         }
-        return TemplateResponse(request, "admin/record.html", context)
+        return TemplateResponse(request, self.record_template, context)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         self._refuse(request)

@@ -8,14 +8,20 @@ import re
 import struct
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from django.test import Client
 
+from portal import aws
 from tests.conftest import TestCloud
 
 PASSWORD = "Portico-2026!"
+# What Cognito says of a user name that can be nobody's.
+MISFIT = "Value at 'username' failed to satisfy constraint: Member must satisfy regular expression pattern: \\S+"
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,31 @@ def totp(secret: str, *, steps: int = 0) -> str:
     digest = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30 + steps), "sha1")
     offset = digest[-1] & 15
     return f"{(struct.unpack_from('>I', digest, offset)[0] & 0x7FFFFFFF) % 1_000_000:06d}"
+
+
+def age(client: Client, *, seconds_left: float) -> dict[str, Any]:
+    """Make the session's ID token end in so many seconds, as far as the session knows."""
+    session = client.session
+    session["claims"] = {**session["claims"], "exp": int(time.time() + seconds_left)}
+    session.save()
+    return dict(session["tokens"])
+
+
+@pytest.fixture
+def cognito_refuses(cloud: TestCloud) -> Iterator[Callable[[str, str, str], None]]:
+    """Return a function that makes Cognito refuse an action in a way that the local cloud does not."""
+    events = aws.client("cognito-idp").meta.events
+    hooks: list[tuple[str, Any]] = []
+
+    def refuse(action: str, code: str, message: str) -> None:
+        answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+        name = f"before-call.cognito-identity-provider.{action}"
+        hooks.append((name, lambda **_: (SimpleNamespace(status_code=400), answer)))
+        events.register_first(*hooks[-1])
+
+    yield refuse
+    for hook in hooks:
+        events.unregister(*hook)
 
 
 def errors(answer: object) -> dict[str, list[str]]:

@@ -10,8 +10,9 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from portal.accounts import cognito
 from portal.accounts.forms import PASSWORD_RULES
-from tests.accounts.conftest import Someone, errors, invite
+from tests.accounts.conftest import MISFIT, Someone, age, errors, invite
 from tests.conftest import TestCloud
 
 NEW = "My-own-word-2026"
@@ -95,7 +96,10 @@ def visible(page: str) -> str:
 
 
 def test_who_never_used_a_temporary_password_gets_a_fresh_invitation(
-    cloud: TestCloud, client: Client, newcomer: Someone, mails_to: Callable[[Someone], list[str]]
+    cloud: TestCloud,
+    client: Client,
+    newcomer: Someone,
+    mails_to: Callable[[Someone], list[str]],
 ) -> None:
     invite(cloud, newcomer, TemporaryPassword="Long-forgotten-1!")
     answer = client.post("/forgot-password/", {"username": newcomer.email}, follow=True)
@@ -108,6 +112,81 @@ def test_who_never_used_a_temporary_password_gets_a_fresh_invitation(
     assert answer["Location"] == "/sign-in/new-password/"
     client.post("/sign-in/new-password/", {"new_password": NEW})
     assert signs_in(newcomer, NEW)
+
+
+def test_impatience_sends_one_invitation(
+    cloud: TestCloud, client: Client, newcomer: Someone, mails_to: Callable[[Someone], list[str]]
+) -> None:
+    invite(cloud, newcomer)
+    for _ in range(3):
+        answer = client.post("/forgot-password/", {"username": newcomer.username})
+        assert answer["Location"] == "/forgot-password/confirm/"
+    assert len(mails_to(newcomer)) == 2  # the first, and one fresh one
+
+
+@pytest.mark.parametrize("action", ["AdminGetUser", "AdminCreateUser"])
+@pytest.mark.parametrize("kind", ["error", "refused"])
+def test_invitation_that_fails_does_not_tell_that_there_is_an_account(
+    cloud: TestCloud,
+    client: Client,
+    newcomer: Someone,
+    cognito_refuses: Callable[[str, str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    action: str,
+    kind: str,
+) -> None:
+    monkeypatch.setattr(cognito, "INVITE_AGAIN_SECONDS", 0)
+    invite(cloud, newcomer, MessageAction="SUPPRESS")
+    if kind == "error":
+        cloud.faults.add(service="cognito-idp", action=action, kind="error")
+    else:
+        cognito_refuses(action, "LimitExceededException", f"Too many mails to {newcomer.email}")
+    answer = client.post("/forgot-password/", {"username": newcomer.username})
+    assert (answer.status_code, answer["Location"]) == (302, "/forgot-password/confirm/")
+    assert "An invitation could not be sent" in caplog.text
+    assert newcomer.username not in caplog.text
+
+
+def test_new_password_by_code_ends_the_sessions_there_were(
+    cloud: TestCloud,
+    client: Client,
+    client_for: Callable[..., Client],
+    someone: Someone,
+    code_to: Callable[[Someone], str],
+) -> None:
+    there = client_for(someone)
+    client.post("/forgot-password/", {"username": someone.email})
+    client.post("/forgot-password/confirm/", {"code": code_to(someone), "new_password": NEW})
+    age(there, seconds_left=30)
+    assert there.get("/me").status_code == 401
+    assert signs_in(someone, NEW)
+
+
+def test_code_whose_reply_is_lost_is_not_called_wrong(
+    cloud: TestCloud, client: Client, someone: Someone, code_to: Callable[[Someone], str]
+) -> None:
+    client.raise_request_exception = False
+    client.post("/forgot-password/", {"username": someone.username})
+    cloud.faults.add(service="cognito-idp", action="ConfirmForgotPassword", kind="lost_reply", times=1)
+    answer = client.post("/forgot-password/confirm/", {"code": code_to(someone), "new_password": NEW})
+    assert answer.status_code == 503
+    assert signs_in(someone, NEW)
+
+
+@pytest.mark.parametrize(("reason", "field"), [(MISFIT, "code"), ("Value at 'password' is too long", "new_password")])
+def test_user_name_that_cognito_cannot_take_is_not_called_a_bad_password(
+    cloud: TestCloud,
+    client: Client,
+    someone: Someone,
+    cognito_refuses: Callable[[str, str, str], None],
+    reason: str,
+    field: str,
+) -> None:
+    client.post("/forgot-password/", {"username": someone.username})
+    cognito_refuses("ConfirmForgotPassword", "InvalidParameterException", reason)
+    answer = client.post("/forgot-password/confirm/", {"code": "123456", "new_password": NEW})
+    assert list(errors(answer)) == [field]
 
 
 def test_refused_new_password_keeps_the_code(
@@ -167,6 +246,68 @@ def test_password_is_changed_with_the_current_one(
     assert "Your password is changed." in client.get("/profile/").content.decode()
     assert signs_in(someone, NEW)
     assert not signs_in(someone, someone.password)
+
+
+def test_changed_password_ends_the_other_sessions_and_not_this_one(
+    cloud: TestCloud, client_for: Callable[..., Client], someone: Someone
+) -> None:
+    here, there = client_for(someone), client_for(someone)
+    key = here.cookies[settings.SESSION_COOKIE_NAME].value
+    here.post("/profile/password/", {"password": someone.password, "new_password": NEW})
+    for client in (here, there):
+        age(client, seconds_left=30)
+    assert here.get("/me").status_code == 200
+    assert there.get("/me").status_code == 401
+    assert here.cookies[settings.SESSION_COOKIE_NAME].value != key
+    assert len(cloud.items("sessions")) == 1
+
+
+@pytest.mark.parametrize("way", ["changed", "by code"])
+def test_who_could_not_be_signed_out_elsewhere_is_told(
+    cloud: TestCloud,
+    client_for: Callable[..., Client],
+    someone: Someone,
+    code_to: Callable[[Someone], str],
+    caplog: pytest.LogCaptureFixture,
+    way: str,
+) -> None:
+    cloud.faults.add(service="cognito-idp", action="AdminUserGlobalSignOut", kind="error")
+    if way == "changed":
+        client = client_for(someone)
+        client.post("/profile/password/", {"password": someone.password, "new_password": NEW})
+        page = client.get("/profile/").content.decode()
+    else:
+        client = Client()
+        client.post("/forgot-password/", {"username": someone.username})
+        client.post("/forgot-password/confirm/", {"code": code_to(someone), "new_password": NEW})
+        page = client.get("/sign-in/").content.decode()
+    assert "could not be signed out elsewhere" in page
+    assert someone.username not in caplog.text
+    assert signs_in(someone, NEW)
+
+
+def test_who_cannot_be_kept_signed_in_knows_that_the_password_is_changed(
+    cloud: TestCloud, client_for: Callable[..., Client], someone: Someone
+) -> None:
+    client = client_for(someone)
+    client.raise_request_exception = False
+    cloud.faults.add(service="cognito-idp", action="AdminInitiateAuth", kind="error")
+    answer = client.post("/profile/password/", {"password": someone.password, "new_password": NEW})
+    assert answer.status_code == 503
+    cloud.faults.clear()
+    assert "Your password is changed." in client.get("/sign-in/").content.decode()
+    assert signs_in(someone, NEW)
+
+
+def test_change_whose_reply_is_lost_does_not_blame_the_current_password(
+    cloud: TestCloud, client_for: Callable[..., Client], someone: Someone
+) -> None:
+    client = client_for(someone)
+    client.raise_request_exception = False
+    cloud.faults.add(service="cognito-idp", action="ChangePassword", kind="lost_reply", times=1)
+    answer = client.post("/profile/password/", {"password": someone.password, "new_password": NEW})
+    assert answer.status_code == 503
+    assert signs_in(someone, NEW)
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
 
 from portal.accounts.session import REFRESH_SECONDS
-from tests.accounts.conftest import Someone
+from tests.accounts.conftest import Someone, age
 from tests.conftest import TestCloud
 
 REFRESH = ("cognito-idp", "AdminInitiateAuth")
@@ -20,14 +19,6 @@ REFRESH = ("cognito-idp", "AdminInitiateAuth")
 @pytest.fixture
 def client(client_for: Callable[..., Client], someone: Someone) -> Client:
     return client_for(someone)
-
-
-def age(client: Client, *, seconds_left: float) -> dict[str, Any]:
-    """Make the session's ID token end in so many seconds, as far as the session knows."""
-    session = client.session
-    session["claims"] = {**session["claims"], "exp": int(time.time() + seconds_left)}
-    session.save()
-    return dict(session["tokens"])
 
 
 def test_fresh_token_is_left_alone(cloud: TestCloud, client: Client) -> None:

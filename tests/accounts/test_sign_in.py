@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from tests.accounts.conftest import Someone, errors, invite
+from tests.accounts.conftest import MISFIT, Someone, errors, invite
 from tests.conftest import SignedUp, TestCloud
 
 WRONG = "That user name and password do not belong together."
@@ -75,6 +75,23 @@ def test_too_many_wrong_passwords_are_said_to_be_too_many(cloud: TestCloud, clie
 
 def test_pages_of_signing_in_are_not_kept_by_caches(client: Client) -> None:
     assert "no-store" in client.get("/sign-in/")["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/sign-in/", "/sign-up/", "/forgot-password/"])
+@pytest.mark.parametrize("name", ["two words", "tab\tbed", "no-break\u00a0space"])
+def test_user_name_with_a_space_in_it_is_refused_beside_its_field(
+    cloud: TestCloud, client: Client, path: str, name: str
+) -> None:
+    answer = client.post(path, {"username": name, "password": "Portico-2026!"})
+    assert errors(answer)["username"] == ["There is no space in a user name or an e-mail address."]
+    assert cloud.calls() == {}
+
+
+def test_user_name_that_cognito_cannot_take_is_a_wrong_one(
+    client: Client, newcomer: Someone, cognito_refuses: Callable[[str, str, str], None]
+) -> None:
+    cognito_refuses("AdminInitiateAuth", "InvalidParameterException", f"1 validation error: {MISFIT}")
+    assert errors(sign_in(client, newcomer))["__all__"][0].startswith(WRONG)
 
 
 # --- The session ------------------------------------------------------------------------------------------------------
@@ -150,6 +167,21 @@ def test_sign_out_works_while_cognito_does_not(
     cloud.faults.add(service="cognito-idp", action="RevokeToken", kind="error")
     assert client.post("/sign-out/").status_code == 302
     assert client.get("/me").status_code == 401
+
+
+def test_sign_out_is_not_kept_from_anybody_by_a_refusal(
+    client_for: Callable[..., Client],
+    someone: Someone,
+    cognito_refuses: Callable[[str, str, str], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = client_for(someone)
+    refresh_token = client.session["tokens"]["refresh"]
+    cognito_refuses("RevokeToken", "UnsupportedTokenTypeException", f"{refresh_token} is no token")
+    assert client.post("/sign-out/")["Location"] == "/sign-in/"
+    assert client.get("/me").status_code == 401
+    assert "A refresh token could not be revoked (UnsupportedTokenTypeException)" in caplog.text
+    assert refresh_token not in caplog.text
 
 
 def test_link_cannot_sign_out(cloud: TestCloud, client_for: Callable[..., Client], rider: SignedUp) -> None:
@@ -254,6 +286,8 @@ def test_cognito_out_of_order_is_answered_503_and_nobody_is_signed_in(
     assert answer.status_code == 503
     assert answer["Retry-After"]
     assert cloud.items("sessions") == []
+    # Twice each: more would keep a request of several calls waiting for longer than API Gateway does.
+    assert cloud.calls()["cognito-idp", "AdminInitiateAuth"] == 2
 
 
 def test_passing_hiccup_of_cognito_is_not_noticed(cloud: TestCloud, client: Client, rider: SignedUp) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from tests.accounts.conftest import Someone, errors
+from tests.accounts.conftest import MISFIT, Someone, errors
 from tests.conftest import TestCloud
 
 
@@ -98,6 +98,31 @@ def test_taken_user_name_is_refused(cloud: TestCloud, client: Client, someone: S
     assert errors(answer) == {"username": ["That user name is taken."]}
 
 
+def test_sign_up_whose_reply_is_lost_is_not_called_taken(cloud: TestCloud, client: Client, newcomer: Someone) -> None:
+    client.raise_request_exception = False
+    cloud.faults.add(service="cognito-idp", action="SignUp", kind="lost_reply", times=1)
+    assert sign_up(client, newcomer).status_code == 503
+    assert user(cloud, newcomer)["UserStatus"] == "UNCONFIRMED"
+    answer = client.post("/sign-in/", {"username": newcomer.username, "password": newcomer.password})
+    assert answer["Location"] == "/sign-up/confirm/"
+
+
+def test_confirmation_whose_reply_is_lost_confirms(
+    cloud: TestCloud, client: Client, newcomer: Someone, code_to: Callable[[Someone], str]
+) -> None:
+    sign_up(client, newcomer)
+    cloud.faults.add(service="cognito-idp", action="ConfirmSignUp", kind="lost_reply", times=1)
+    assert client.post("/sign-up/confirm/", {"code": code_to(newcomer)})["Location"] == "/sign-in/"
+
+
+def test_user_name_that_cognito_cannot_take_has_no_code(
+    cloud: TestCloud, client: Client, newcomer: Someone, cognito_refuses: Callable[[str, str, str], None]
+) -> None:
+    sign_up(client, newcomer)
+    cognito_refuses("ConfirmSignUp", "InvalidParameterException", MISFIT)
+    assert "That is not the code" in errors(client.post("/sign-up/confirm/", {"code": "123456"}))["code"][0]
+
+
 def test_wrong_code_does_not_confirm(
     cloud: TestCloud, client: Client, newcomer: Someone, code_to: Callable[[Someone], str]
 ) -> None:
@@ -183,3 +208,34 @@ def test_confirming_twice_is_no_error(
 @pytest.mark.parametrize("path", ["/sign-up/confirm/", "/sign-up/confirm/resend/"])
 def test_confirming_needs_a_sign_up(cloud: TestCloud, client: Client, path: str) -> None:
     assert client.post(path, {"code": "123456"})["Location"] == "/sign-in/"
+
+
+def test_newcomer_comes_to_the_page_that_they_were_sent_to(
+    client: Client, newcomer: Someone, code_to: Callable[[Someone], str]
+) -> None:
+    page = client.get("/sign-in/?next=/rides/").content.decode()
+    assert 'href="/sign-up/?next=%2Frides%2F"' in page
+    assert 'href="/forgot-password/?next=%2Frides%2F"' in page
+    answers = {"given_name": "", "family_name": "N", "email": newcomer.email, "username": newcomer.username}
+    client.post("/sign-up/?next=/rides/", {**answers, "given_name": "E", "new_password": newcomer.password})
+    answer = client.post("/sign-up/confirm/", {"code": code_to(newcomer)})
+    assert answer["Location"] == "/sign-in/?next=%2Frides%2F"
+    answer = client.post(answer["Location"], {"username": newcomer.username, "password": newcomer.password})
+    assert answer["Location"] == "/rides/"
+    assert client.get("/sign-up/")["Location"] == "/"
+
+
+def test_page_for_the_code_shows_where_it_went(client: Client, newcomer: Someone, cloud: TestCloud) -> None:
+    sign_up(client, newcomer)
+    page = client.get("/sign-up/confirm/").content.decode()
+    # Cognito masks most of it.
+    assert re.search(r"We mailed a code to <strong>[^<]+@[^<]+</strong>", page)
+    assert "Sign up again" in page
+
+
+def test_forgotten_password_comes_back_to_the_page(
+    client: Client, someone: Someone, code_to: Callable[[Someone], str]
+) -> None:
+    client.post("/forgot-password/?next=/rides/", {"username": someone.username})
+    new = {"code": code_to(someone), "new_password": "Another-2026!!"}
+    assert client.post("/forgot-password/confirm/", new)["Location"] == "/sign-in/?next=%2Frides%2F"

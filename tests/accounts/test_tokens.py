@@ -105,7 +105,6 @@ def test_id_token_of_either_client_is_valid(audience: str) -> None:
         {"sub": ""},
         {"sub": 7},
     ],
-    ids=str,
 )
 def test_claims_of_another_token_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(tokens.InvalidToken):
@@ -235,6 +234,21 @@ def test_keys_that_cannot_be_read_are_a_passing_failure(jwks: Jwks) -> None:
     assert aws.is_transient(caught.value)
     jwks.is_down = False
     assert tokens.verify(sign())["sub"] == "5c1f"
+
+
+def test_keys_that_cannot_be_read_again_are_not_waited_for_by_every_invented_key_id(
+    jwks: Jwks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens.verify(sign())
+    jwks.is_down = True
+    now = time.monotonic()
+    monkeypatch.setattr(tokens.time, "monotonic", lambda: now + tokens.REFETCH_SECONDS + 1)
+    with pytest.raises(tokens.KeysUnavailable):
+        tokens.verify(sign(NEXT, {"kid": "invented"}))
+    with pytest.raises(tokens.InvalidToken):
+        tokens.verify(sign(NEXT, {"kid": "invented-too"}))
+    assert jwks.reads == 2
+    assert tokens.verify(sign(sub="known"))["sub"] == "known"
 
 
 def test_keys_for_encryption_or_of_another_kind_do_not_sign(jwks: Jwks) -> None:

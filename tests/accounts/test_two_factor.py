@@ -169,3 +169,25 @@ class TestPoolThatDemandsOne:
         assert (answer.status_code, answer["Location"]) == (302, "/profile/")
         assert client.get("/me").json()["Username"] == someone.username
         assert sign_in(Client(), someone) == "/sign-in/code/"
+
+
+def test_changed_password_asks_for_a_code_to_go_on(
+    cloud: TestCloud, enrolled: tuple[Client, str], someone: Someone
+) -> None:
+    client, secret = enrolled
+    answer = client.post("/profile/password/", {"password": someone.password, "new_password": "My-own-word-2026"})
+    assert answer["Location"] == "/sign-in/code/"
+    assert "Your password is changed." in client.get("/sign-in/code/").content.decode()
+    assert client.get("/me").status_code == 401
+    assert client.post("/sign-in/code/", {"code": code_of(secret, steps=1)})["Location"] == "/profile/"
+    assert client.get("/me").status_code == 200
+
+
+def test_code_whose_reply_is_lost_is_not_called_wrong(
+    cloud: TestCloud, enrolled: tuple[Client, str], someone: Someone
+) -> None:
+    _, secret = enrolled
+    client = Client(raise_request_exception=False)
+    sign_in(client, someone)
+    cloud.faults.add(service="cognito-idp", action="AdminRespondToAuthChallenge", kind="lost_reply", times=1)
+    assert client.post("/sign-in/code/", {"code": code_of(secret, steps=1)}).status_code == 503

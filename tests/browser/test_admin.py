@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import expect
 
 from portal.dynamo.values import from_item
+from portal.localcloud.samples import unicorn
+from rides import dispatch
+from rides.rules import Place
 from tests.browser.test_look import SIZES, look, violations
 
 ANGEL = "/admin/rides/unicorn/angel/change/"
@@ -110,3 +114,44 @@ def test_several_are_chosen_and_deleted(page, sign_in, operator, fleet, cloud):
     page.get_by_role("button", name="Yes, delete them").click()
     expect(page.get_by_text("Successfully deleted 2 unicorns.")).to_be_visible()
     assert [one["UnicornId"]["S"] for one in cloud.items("fleet")] == ["rocinante"]
+
+
+def test_a_name_on_the_map_of_a_large_fleet_is_text(page, sign_in, operator, cloud):
+    markup = '<img src="/static/nothing.png" alt="injected">'
+    puts = [
+        {"PutRequest": {"Item": unicorn(f"u{n}", Name=markup, Latitude=40 + n // 20 / 20, Longitude=n % 20 / 20)}}
+        for n in range(301)
+    ]
+    for start in range(0, len(puts), 25):
+        some = {settings.TABLES["fleet"]: puts[start : start + 25]}
+        assert not cloud.admin("dynamodb").batch_write_item(RequestItems=some)["UnprocessedItems"]
+    sign_in(operator)
+    page.goto("/admin/rides/unicorn/")
+    canvas = page.locator("#fleet-map canvas.leaflet-interactive, #fleet-map .leaflet-overlay-pane canvas")
+    expect(canvas).to_be_visible()
+    tooltip = page.locator(".leaflet-tooltip")
+    box = page.locator("#fleet-map").bounding_box()
+    for step in range(60):
+        page.mouse.move(box["x"] + box["width"] / 2 + step * 1.5, box["y"] + box["height"] / 2 + step)
+        if tooltip.count():
+            break
+    expect(tooltip).to_have_text(markup)
+    assert page.locator("img[alt=injected]").count() == 0
+
+
+def test_an_operator_frees_a_busy_unicorn(page, sign_in, operator, rider, fleet, cloud):
+    fleet("angel", Name="Angel", Latitude=47.9)
+    dispatch.request_ride(Place(latitude=47.6, longitude=-122.3), by=rider, now=datetime.now(UTC))
+    sign_in(operator)
+    page.goto(ANGEL)
+    page.get_by_role("link", name="Its ride").click()
+    problems = look(page, page.url)
+    page.get_by_text("Cancel this ride").click()
+    problems += violations(page)
+    page.get_by_role("button", name="Yes, cancel it").click()
+    expect(page.get_by_text("The ride is cancelled and Angel is free again.")).to_be_visible()
+    expect(page.get_by_text("operator cancelled the ride")).to_be_visible()
+    problems += look(page, page.url)
+    assert not problems, "\n".join(problems)
+    (one,) = map(from_item, cloud.items("fleet"))
+    assert "RideId" not in one

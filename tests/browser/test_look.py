@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from rides import dispatch
+from rides import dispatch, forms
 from rides.rules import Place
 
 HERE = Place(latitude=47.6, longitude=-122.3)
@@ -117,6 +117,146 @@ def test_a_click_a_paste_and_here_pick_a_place(page, context, sign_in, rider, fl
     )
     expect(latitude).to_have_value("47.61")
     expect(longitude).to_have_value("-122.33")
+
+
+def test_a_place_is_read_in_the_browser_as_on_the_server(page, sign_in, rider, fleet):
+    fleet("angel")
+    sign_in(rider)
+    page.goto("/rides/")
+    module = page.locator("script[src*='rides/pick']").get_attribute("src").replace("pick", "degrees")
+    written = ["47.6", "47,6", " \u2212122.3 ", "47.6° N", "47.6 S", "122.3 W", "-1 S", "5°"]
+    written += ["nan", "", "1e-5", "1e999", "4 7", "47,"]
+    written += ["47.6, -122.3", "(47,6; 8,1)", "47,122", "47,-122", "47.6,8", "47,6,8,1", "1 2 3", "47.6° N, 122.3° W"]
+    read = page.evaluate(
+        """async ([module, written]) => {
+          const { degrees, pair } = await import(module);
+          return written.map((one) => [Number.isFinite(degrees(one, "SN")) ? degrees(one, "SN") : null, pair(one)]);
+        }""",
+        [module, written],
+    )
+    ours = [[forms.degrees(one, directions="SN"), list(forms.pair(one) or ()) or None] for one in written]
+    assert dict(zip(written, read, strict=True)) == dict(zip(written, ours, strict=True))
+
+
+def test_a_pair_typed_into_one_field_moves_the_pin_and_becomes_two_numbers(page, sign_in, rider, fleet):
+    fleet("angel")
+    sign_in(rider)
+    page.goto("/rides/")
+    page.get_by_label("Longitude").fill("51,5 \u22120,12")
+    page.get_by_label("Longitude").press("Tab")
+    expect(page.get_by_label("Latitude")).to_have_value("51,5")
+    expect(page.get_by_label("Longitude")).to_have_value("-0,12")
+    expect(page.locator(".map-edge-y")).to_contain_text("51.")
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.get_by_label("Longitude").fill("-122.33210")
+    assert page.get_by_label("Longitude").evaluate("input => input.scrollWidth <= input.clientWidth")
+
+
+def test_no_offers_are_left_where_looking_fails_or_the_place_is_wrong(browser, portal_url, rider, fleet, cloud):
+    # A page of its own: the browser notes the 503 in its console.
+    fleet("angel", Name="Angel")
+    context = browser.new_context(base_url=portal_url)
+    page = context.new_page()
+    sign_in_to_rides(page, rider)
+    near, latitude = page.locator("#near"), page.get_by_label("Latitude")
+    expect(near).to_contain_text("Angel")
+    page.route("**/rides/near/**", lambda route: route.fulfill(status=503))
+    latitude.fill("47.7")
+    expect(near).to_have_attribute("aria-busy", "true")
+    expect(near).to_have_text("Could not look just now.")
+    expect(near).to_have_attribute("aria-live", "polite")
+    expect(page.locator(".map .unicorn-name")).to_have_count(0)
+    page.unroute("**/rides/near/**")
+    latitude.fill("47.8")
+    expect(near).to_contain_text("Angel")
+    page.route("**/rides/near/**", lambda route: route.abort())
+    latitude.fill("47.9")
+    expect(near).to_have_text("Could not look just now.")
+    page.unroute("**/rides/near/**")
+    latitude.fill("47.6")
+    expect(near).to_contain_text("Angel")
+    latitude.fill("abc")
+    expect(near).to_have_text("Pick a place to see who is near.")
+    expect(near).to_have_attribute("aria-busy", "false")
+    expect(page.locator(".map .unicorn-name")).to_have_count(0)
+    context.close()
+
+
+def test_names_on_one_spot_do_not_lie_on_each_other(page, sign_in, operator, fleet):
+    for n in range(3):
+        fleet(f"u{n}", Name=f"Unicorn {n}", Color="White", Latitude=47.6 + n / 1e6)
+    fleet("away", Name="Away", Color="White", Latitude=40)
+    sign_in(operator)
+    page.goto("/admin/rides/unicorn/")
+    names = page.locator(".map .unicorn-name")
+    expect(names).to_have_count(4)
+    expect(names.filter(visible=True)).to_have_count(2)
+    crowded = names.filter(visible=False).first.text_content()
+    page.locator(f".map .unicorn-icon[aria-label='{crowded}, White']").focus()
+    expect(names.filter(has_text=crowded)).to_be_visible()
+
+
+def test_the_cross_is_for_the_keyboard_alone(page, sign_in, rider, fleet):
+    fleet("angel")
+    sign_in(rider)
+    page.goto("/rides/")
+    cross, map_ = page.locator(".map-cross"), page.get_by_role("application", name="Pickup point")
+    # A browser takes a focus that a script moves out of a text field for the keyboard's.
+    page.get_by_label("Latitude").click()
+    map_.click(position={"x": 60, "y": 200})
+    expect(map_).to_be_focused()
+    expect(cross).to_be_hidden()
+    page.keyboard.press("ArrowUp")
+    expect(cross).to_be_visible()
+    map_.click(position={"x": 90, "y": 200})
+    expect(cross).to_be_hidden()
+    page.get_by_label("Latitude").focus()
+    map_.focus()
+    expect(cross).to_be_visible()
+
+
+def test_errors_beside_the_coordinates_have_the_whole_width(browser, portal_url, rider, fleet, cloud):
+    # A page of its own: the browser notes the 422 in its console.
+    context = browser.new_context(base_url=portal_url, viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    sign_in_to_rides(page, rider)
+    page.get_by_label("Latitude").fill("abc")
+    page.get_by_role("button", name="Ask for a unicorn").click()
+    error = page.locator("#id_latitude_error")
+    expect(error).to_have_text("“abc” is not a latitude: write a number such as 47.6.")
+    assert error.bounding_box()["width"] > 250
+    context.close()
+
+
+def test_the_tables_of_the_admin_hide_nothing_on_a_small_screen(page, sign_in, operator, fleet):
+    fleet("angel", Name="Angel")
+    sign_in(operator)
+    page.goto("/admin/rides/unicorn/angel/change/")
+    page.get_by_label("Name").fill("Angela")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    page.set_viewport_size({"width": 768, "height": 1024})
+    table = page.locator("#changelist .results").bounding_box()
+    filters = page.locator("#changelist-filter").bounding_box()
+    assert table["width"] > 700
+    assert filters["y"] + filters["height"] <= table["y"]
+    page.set_viewport_size({"width": 360, "height": 740})
+    for path in ("/admin/rides/unicorn/angel/history/", "/admin/dynamo/auditentry/"):
+        page.goto(path)
+        assert page.locator(".scroll").evaluate("box => box.scrollWidth <= box.clientWidth")
+        cell = page.locator("[data-title=Changes]").first
+        expect(cell).to_contain_text("Angela")
+        assert cell.bounding_box()["height"] < 100
+    page.goto("/admin/")
+    page.get_by_role("link", name="Angela").click()
+    page.wait_for_url("**/admin/rides/unicorn/angel/change/")
+
+
+def test_the_documentation_of_the_api_says_how_a_program_signs_in(page):
+    page.goto("/api/docs")
+    section = page.get_by_role("region", name="A token for a program")
+    expect(section).to_contain_text("aws cognito-idp initiate-auth --auth-flow USER_PASSWORD_AUTH")
+    expect(section).to_contain_text('"Authorization: Bearer $TOKEN"')
 
 
 def test_a_refused_place_says_what_to_do(page, context, sign_in, rider, fleet):

@@ -44,3 +44,25 @@ def test_entries_are_found_by_month_object_and_actor_newest_first(cloud, operato
     assert [one.object_name for one in audit.of_month("2026-11", limit=1, cursor=first.cursor).records] == ["1"]
     for nonsense in ("", "2026-11", "2026-11/", "/x", "2026-11/nothing"):
         assert audit.find(nonsense) is None
+
+
+def test_a_sub_finds_its_owner_even_if_it_is_anothers_user_name(cloud, client_for, auditor, operator):
+    start = datetime(2026, 11, 1, tzinfo=UTC)
+    for minute in range(51):
+        audit.entries.add(
+            audit.entry(
+                "did", by=operator, object=f"o/{minute}", object_name="x", now=start + timedelta(minutes=minute)
+            )
+        )
+    browser = client_for(auditor)
+    cognito, pool = cloud.admin("cognito-idp"), cloud.outputs["UserPoolId"]
+    cognito.admin_create_user(UserPoolId=pool, Username=operator.sub, MessageAction="SUPPRESS")
+    try:
+        for text in (operator.sub, "operator"):
+            answer = browser.get("/admin/dynamo/auditentry/", {"q": text})
+            listing = answer.context["listing"]
+            assert (listing.heading, len(listing.page.records)) == ("What operator did", 50)
+            answer = browser.get(f"/admin/dynamo/auditentry/{listing.page.older}")
+            assert len(answer.context["listing"].page.records) == 1
+    finally:
+        cognito.admin_delete_user(UserPoolId=pool, Username=operator.sub)

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from portal.dynamo.admin import ItemAdmin
 from portal.dynamo.values import from_item, to_item
+from rides.dispatch import cancel, request_ride
 from rides.models import Unicorn
 from rides.rules import Place, curve_keys
 
@@ -199,8 +200,25 @@ def test_an_item_without_its_optional_attributes_can_be_opened_and_saved(cloud, 
     asks.post(change("old"), typed(page, color="Silver"))
     one = stored(cloud)["old"]
     assert one["Color"] == "Silver"
-    assert "BusyUntil" not in one
+    assert one["BusyUntil"] == 0
     assert one["Herd"] == "all"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "wrong"),
+    [
+        *itertools.product(["Herd", "CurveA", "CurveB"], [None, "elsewhere"]),
+        *itertools.product(["BusyUntil"], [None, 1_763_640_000_000_000, Decimal("5.5")]),
+    ],
+)
+def test_saving_mends_what_the_search_needs(cloud, asks, fleet, attribute, wrong):
+    fleet("angel")
+    right = stored(cloud)["angel"]
+    item = {name: value for name, value in (right | {attribute: wrong}).items() if value is not None}
+    cloud.admin("dynamodb").put_item(TableName=settings.TABLES["fleet"], Item=to_item(item))
+    asks.post(change("angel"), typed(asks.get(change("angel"))))
+    mended = stored(cloud)["angel"]
+    assert mended == right | {"BusyUntil": 5 if wrong == Decimal("5.5") else 0}
 
 
 def test_two_operators_with_open_forms_see_each_others_values_and_the_second_save_wins(
@@ -347,6 +365,13 @@ def test_a_unicorn_on_a_ride_is_neither_moved_nor_deleted(cloud, asks, fleet):
     assert "angel" in stored(cloud)
 
 
+def test_the_name_of_a_unicorn_on_a_ride_is_text_and_its_ride_is_one_press_away(asks, fleet):
+    fleet("angel", Name="<b>Angel</b>", BusyUntil=later(minutes=10), RideId="ride_1")
+    page = asks.get(change("angel")).content.decode()
+    assert "<b>Angel</b>" not in page
+    assert '<a href="/admin/rides/ride/ride_5F1/change/">Its ride</a> can be cancelled.' in page
+
+
 def test_a_ride_that_began_while_the_form_was_open_keeps_the_unicorn_where_it_is(cloud, asks, fleet):
     fleet("angel", Name="Angel", Latitude="47.6")
     page = asks.get(change("angel"))
@@ -415,6 +440,19 @@ def test_several_are_deleted_together_after_one_question(cloud, asks, fleet):
     assert [entry["ObjectName"] for entry in audited(cloud)] == ["Angel", "Gil"]
 
 
+def test_too_many_at_once_are_not_deleted(cloud, asks, fleet, monkeypatch):
+    monkeypatch.setattr("portal.dynamo.admin.MOST_DELETED", 2)
+    monkeypatch.setattr("rides.admin.UnicornAdmin.list_per_page", 1)
+    for name in "abc":
+        fleet(name)
+    everywhere = {"action": "delete_selected", "_selected_action": "a", "select_across": "1"}
+    page = asks.post(LIST, everywhere)
+    assert "These are 3, and at most 2 are deleted at once. Choose fewer." in text(page)
+    assert "Yes, delete" not in text(page)
+    asks.post(LIST, hidden(page) | everywhere | {"post": "yes"})
+    assert len(stored(cloud)) == 3
+
+
 # --- The list ---------------------------------------------------------------------------------------------------------
 
 
@@ -447,6 +485,14 @@ def test_the_list_shows_every_unicorn_and_where_it_is(asks, herd):
         ("Gil", False, "/admin/rides/unicorn/gil/change/"),
         ("Rocinante", True, "/admin/rides/unicorn/rocinante/change/"),
     ]
+
+
+def test_the_map_of_a_large_fleet_shows_some_and_says_so(asks, herd, monkeypatch):
+    assert "The map shows" not in text(asks.get(LIST))
+    monkeypatch.setattr("rides.admin.MOST_ON_MAP", 2)
+    response = asks.get(LIST)
+    assert [one["name"] for one in response.context["fleet_items"]] == ["Angel", "Gil"]
+    assert "The map shows the first 2 of 3 unicorns. A search or a filter shows others." in text(response)
 
 
 @pytest.mark.parametrize(
@@ -662,3 +708,22 @@ def test_the_overview_lists_what_i_may_see(client_for, auditor, operator):
         assert "View Rides" in said
         assert "View Audit log" in said
         assert "Group" not in said
+
+
+def test_a_unicorn_on_its_way_is_shown_where_it_is_and_not_where_it_goes(
+    cloud, client_for, operator, fleet, rider
+) -> None:
+    fleet("angel", Name="Angel", Latitude=47.0, Longitude=-122.0, Speed=1)
+    asked_at = datetime.now(UTC) - timedelta(hours=1)
+    ride = request_ride(Place(latitude=47.1, longitude=-122.0), by=rider, now=asked_at)
+    assert ride.arrives_at
+    passed = timedelta(hours=1) / (ride.arrives_at - asked_at)
+    client = client_for(operator)
+    page = client.get("/admin/rides/unicorn/")
+    [shown] = page.context["fleet_items"]
+    assert shown["latitude"] == pytest.approx(47.0 + 0.1 * passed, abs=0.001)
+    assert shown["longitude"] == -122.0
+    assert f"{shown['latitude']}"[:6] in page.content.decode()
+    cancel(ride.ride_id, by=rider, now=datetime.now(UTC))
+    [item] = cloud.items("fleet")
+    assert "Leg" not in item

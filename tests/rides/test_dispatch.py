@@ -113,6 +113,37 @@ def test_when_all_are_busy_the_answer_says_when_the_next_is_free(cloud, fleet, a
     assert cloud.items("rides") == []
 
 
+@pytest.mark.parametrize("odd", ["1767225600000000", "5.0", "1e30", "-1e30"])
+def test_an_odd_time_on_one_unicorn_does_not_hide_when_the_next_is_free(fleet, ada, now, odd: str) -> None:
+    fleet("odd", BusyUntil=Decimal(odd), Speed=0)
+    fleet("angel", BusyUntil=int(now.timestamp()) + 60, RideId="another")
+    with pytest.raises(NoneFree) as raised:
+        request_ride(HERE, by=ada, now=now)
+    assert raised.value.next_at == now.replace(microsecond=0) + timedelta(minutes=1)
+
+
+def test_when_only_odd_times_are_known_nothing_is_promised(fleet, ada, now, caplog) -> None:
+    fleet("odd", BusyUntil=1_767_225_600_000_000)
+    with pytest.raises(NoneFree) as raised:
+        request_ride(HERE, by=ada, now=now)
+    assert raised.value.next_at is None
+    assert "is malformed and gets no rides" in caplog.text
+
+
+@pytest.mark.parametrize("next_is_free", [True, False])
+def test_malformed_unicorns_that_wait_longest_hide_nobody(fleet, ada, now, next_is_free: bool) -> None:
+    for n in range(30):
+        fleet(f"wrong-{n}", Speed=0, Latitude=47.6 + n / 1000)
+        fleet(f"wrong-south-{n}", Speed=0, Latitude=47.5 - n / 1000)
+    fleet("angel", Latitude=47.7, BusyUntil=int(now.timestamp()) + (0 if next_is_free else 60))
+    if next_is_free:
+        assert request_ride(HERE, by=ada, now=now).unicorn_id == "angel"
+    else:
+        with pytest.raises(NoneFree) as raised:
+            request_ride(HERE, by=ada, now=now)
+        assert raised.value.next_at == now.replace(microsecond=0) + timedelta(minutes=1)
+
+
 def test_without_a_fleet_nobody_comes_ever(cloud, ada, now) -> None:
     with pytest.raises(NoneFree) as raised:
         request_ride(HERE, by=ada, now=now)
@@ -196,6 +227,17 @@ def test_that_nobody_is_free_costs_three_queries(cloud, fleet, ada, now) -> None
     with pytest.raises(NoneFree):
         request_ride(HERE, by=ada, now=now)
     assert cloud.calls() == Counter({("dynamodb", "Query"): 3})
+
+
+def test_where_all_near_are_busy_a_wider_look_finds_the_nearest_before_the_longest_free(cloud, fleet, ada, now) -> None:
+    for n in range(60):
+        fleet(f"busy-{n}", Latitude=47.57 + n / 1000, BusyUntil=int(now.timestamp()) + 60, RideId="another")
+    for n in range(30):
+        fleet(f"antipode-{n}", Latitude=-47.6, Longitude=57.7)  # free longer than the near one
+    fleet("near", Latitude=47.65, BusyUntil=int(now.timestamp()) - 1)
+    cloud.forget_calls()
+    assert request_ride(HERE, by=ada, now=now).unicorn_id == "near"
+    assert cloud.calls()["dynamodb", "Query"] <= 7
 
 
 # --- Asking twice -----------------------------------------------------------------------------------------------------

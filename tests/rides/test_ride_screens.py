@@ -8,9 +8,12 @@ from html import unescape
 
 import pytest
 from django.conf import settings
+from django.contrib.admin.utils import quote
+from django.test import Client
 
-from portal.dynamo import audit
-from portal.dynamo.values import to_item
+from portal.dynamo import audit, records
+from portal.dynamo.values import from_item, to_item
+from rides import dispatch
 from rides.ride import Assigned, Ride, rides
 from rides.rules import Place
 
@@ -62,7 +65,7 @@ def walk(asks, path, name):
 
 @pytest.fixture
 def many(cloud, rider, monkeypatch):
-    monkeypatch.setattr("portal.dynamo.records.page.__kwdefaults__", {"index": None, "limit": 3})
+    monkeypatch.setitem(records.page.__kwdefaults__, "limit", 3)
     start = NOW.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     for number in range(8):
         add(f"ride_{number}", rider, request_time=start + timedelta(minutes=number))
@@ -115,6 +118,13 @@ def test_a_ride_is_found_by_its_id_its_rider_and_the_riders_sub(cloud, asks, rid
     for who in (rider.username, rider.sub, rider.email):
         assert ids(asks.get(LIST, {"q": who})) == ["ride_a"]
     assert "Nothing found for “nobody”." in text(asks.get(f"{LIST}?q=nobody"))
+
+
+def test_a_name_that_is_somebodys_sub_finds_the_rides_of_that_sub(cloud, asks, rider, monkeypatch):
+    """Who signs up under another's sub as a name does not hide the other's rides."""
+    add("ride_a", rider)
+    monkeypatch.setattr("portal.accounts.cognito.find_sub", lambda name: "somebody-else")
+    assert ids(asks.get(LIST, {"q": rider.sub})) == ["ride_a"]
 
 
 def test_a_ride_has_a_page_with_all_that_is_known(cloud, asks, rider):
@@ -172,3 +182,80 @@ def test_the_audit_log_is_read_by_month_by_object_and_by_actor(cloud, asks, oper
     assert operator.sub in said
     assert "changed" in said
     assert entry.object in said
+
+
+# --- An operator cancels a ride ---------------------------------------------------------------------------------------
+
+PLACE = Place(latitude=47.6, longitude=-122.3)
+
+
+@pytest.fixture
+def live(fleet, rider):
+    fleet("angel", Name="Angel", Latitude=47.9)
+    return dispatch.request_ride(PLACE, by=rider, now=datetime.now(UTC))
+
+
+def page_of(ride):
+    return f"{LIST}{quote(ride.ride_id)}/change/"
+
+
+def cancel_at(ride):
+    return f"{LIST}{quote(ride.ride_id)}/cancel/"
+
+
+def test_an_operator_gets_from_a_busy_unicorn_to_its_ride_and_frees_it(cloud, client_for, operator, rider, live):
+    asks = client_for(operator)
+    assert f'href="{page_of(live)}"' in asks.get("/admin/rides/unicorn/angel/change/").content.decode()
+    page = asks.get(page_of(live)).content.decode()
+    assert f'action="{cancel_at(live)}"' in page
+    cloud.forget_calls()
+    response = asks.post(cancel_at(live))
+    assert cloud.calls()["dynamodb", "TransactWriteItems"] == 1
+    said = text(asks.get(response["Location"]))
+    assert "The ride is cancelled and Angel is free again." in said
+    assert "operator cancelled the ride stage: on the way → cancelled" in said
+    assert "Cancel this ride" not in said
+    (unicorn,) = map(from_item, cloud.items("fleet"))
+    assert "RideId" not in unicorn
+    assert unicorn["BusyUntil"] <= datetime.now(UTC).timestamp()
+    assert dispatch.find_ride(live.ride_id, by=rider).cancelled_at
+    (entry,) = audit.of_object(f"rides.ride/{live.ride_id}").records
+    assert (entry.action, entry.actor_sub) == ("cancelled the ride", operator.sub)
+
+
+def test_cancelling_again_or_too_late_changes_nothing_and_is_said(cloud, client_for, operator, rider, live):
+    asks = client_for(operator)
+    asks.post(cancel_at(live))
+    before = cloud.items("fleet"), cloud.items("rides"), cloud.items("audit")
+    assert "This ride was cancelled already." in text(asks.post(cancel_at(live), follow=True))
+    assert (cloud.items("fleet"), cloud.items("rides"), cloud.items("audit")) == before
+    over = add("ride_over", rider)
+    assert "This ride was over already." in text(asks.post(cancel_at(over), follow=True))
+    assert "Cancel this ride" not in text(asks.get(page_of(over)))
+    assert cloud.items("audit") == before[2]
+    assert "There is no such ride." in text(asks.post(f"{LIST}nothing/cancel/", follow=True))
+
+
+def test_only_who_may_change_rides_cancels_them_and_only_from_the_form(
+    cloud, client_for, client, operator, auditor, rider, live
+):
+    before = cloud.items("fleet"), cloud.items("rides")
+    assert client_for(auditor).post(cancel_at(live)).status_code == 403
+    assert "Cancel this ride" not in text(client_for(auditor).get(page_of(live)))
+    assert client_for(rider).post(cancel_at(live)).status_code == 403
+    assert client.post(cancel_at(live))["Location"].startswith("/sign-in/")
+    assert client_for(operator).get(cancel_at(live)).status_code == 405
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = client_for(operator).cookies
+    assert strict.post(cancel_at(live)).status_code == 403
+    assert (cloud.items("fleet"), cloud.items("rides"), cloud.items("audit")) == (*before, [])
+
+
+def test_a_ride_that_is_not_cancelled_is_not_said_to_be(cloud, client_for, operator, live):
+    asks = client_for(operator)
+    asks.raise_request_exception = False
+    before = cloud.items("fleet"), cloud.items("rides")
+    cloud.faults.add(service="dynamodb", action="TransactWriteItems", kind="error")
+    assert asks.post(cancel_at(live)).status_code == 503
+    cloud.faults.clear()
+    assert (cloud.items("fleet"), cloud.items("rides"), cloud.items("audit")) == (*before, [])

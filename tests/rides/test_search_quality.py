@@ -54,7 +54,18 @@ def test_who_is_free_far_away_is_found_behind_a_crowd_of_busy_ones() -> None:
     far = {**make_fleet(1, lambda: Place(-33.9, 151.2), rnd).items[0], "UnicornId": {"S": "far"}}
     fleet = Fleet([*crowd.items, far])
     assert [offer.unicorn_id for offer in nearest_free(Place(47.5, -122.0), now=NOW, ask=fleet.ask)] == ["far"]
-    assert fleet.queries == 5
+    assert fleet.queries == 7
+
+
+@pytest.mark.parametrize("where", WORLDS)
+def test_at_peak_load_the_nearest_is_found_too(where: str) -> None:
+    rnd = random.Random(5_000)
+    draw = WORLDS[where](rnd)
+    result = measure(make_fleet(5_000, draw, rnd, busy=0.98), draw, 300)
+    assert result.exact >= 85
+    assert result.queries < 5
+    assert result.most_queries <= 7
+    assert result.most_units <= 20
 
 
 def test_when_all_are_busy_the_first_to_be_free_is_named() -> None:

@@ -102,6 +102,22 @@ def test_a_form_that_was_sent_before_asks_again_for_another_place(riding, cloud,
     assert len(cloud.items("rides")) == 1
 
 
+def test_a_form_whose_ride_was_cancelled_says_so_and_asks_again(riding, cloud, fleet, rider):
+    fleet("angel")
+    ask(riding, idempotency_key="the-same")
+    (item,) = map(from_item, cloud.items("rides"))
+    dispatch.cancel(item["RideId"], by=rider, now=timezone.now())
+    answer = ask(riding, idempotency_key="the-same")
+    assert answer.status_code == 409
+    page = answer.content.decode()
+    assert not page_problems(page)
+    assert "You have asked with this form before." in page
+    key = re.search(r'name="idempotency_key" value="([^"]+)"', page)[1]
+    assert key != "the-same"
+    assert ask(riding, idempotency_key=key).status_code == 302
+    assert len(cloud.items("rides")) == 2
+
+
 def test_each_form_has_a_key_of_its_own(riding):
     keys = {
         re.search(r'name="idempotency_key" value="([^"]+)"', riding.get("/rides/").content.decode())[1]
@@ -113,13 +129,15 @@ def test_each_form_has_a_key_of_its_own(riding):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"latitude": "95"}, "A latitude is at most 90, the North Pole."),
-        ({"latitude": "nan"}, "A latitude is a number"),
-        ({"latitude": "inf"}, "A latitude is a number"),
-        ({"latitude": "47,6"}, "A latitude is a number"),
+        ({"latitude": "95"}, "Latitudes go from -90, the South Pole, to 90, the North Pole."),
+        ({"latitude": "nan"}, "“nan” is not a latitude: write a number such as 47.6."),
+        ({"latitude": "inf"}, "“inf” is not a latitude"),
+        ({"latitude": "1e999"}, "“1e999” is not a latitude"),
+        ({"latitude": "47,6,"}, "“47,6,” is not a latitude"),
+        ({"latitude": "x" * 99}, "“xxxxxxxxxxxxxxxxxxxxxxxxxxxxx…” is not a latitude"),
         ({"latitude": ""}, "Pick a place on the map, or type its latitude."),
-        ({"longitude": "-180.1"}, "A longitude is at least -180."),
-        ({"longitude": "west"}, "A longitude is a number"),
+        ({"longitude": "-180.1"}, "Longitudes go from -180 in the west to 180 in the east."),
+        ({"longitude": "west"}, "“west” is not a longitude: write a number such as -122.3."),
     ],
 )
 def test_a_wrong_number_is_kept_and_explained_beside_its_field(riding, cloud, fleet, fields, message):
@@ -137,6 +155,58 @@ def test_a_wrong_number_is_kept_and_explained_beside_its_field(riding, cloud, fl
     assert message in error
     assert f'<a href="#id_{name}">' in page, "the summary leads to the field"
     assert not cloud.items("rides")
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude"),
+    [
+        ("47,6", "\u2212122,3"),
+        ("47.6° N", "122.3° W"),
+        ("47.6, -122.3", "0"),
+        ("0", " (47.6,-122.3) "),
+        ("47,6 \u2212122,3", ""),
+        ("47.6 N; 122.3 W", "not a number"),
+    ],
+)
+def test_a_place_is_read_as_people_write_it(riding, cloud, fleet, latitude, longitude):
+    fleet("angel")
+    assert ask(riding, latitude=latitude, longitude=longitude).status_code == 302
+    (item,) = map(from_item, cloud.items("rides"))
+    assert {name: float(value) for name, value in item["Pickup"].items()} == {"Latitude": 47.6, "Longitude": -122.3}
+    near = riding.get("/rides/near/", {"latitude": latitude, "longitude": longitude}).content.decode()
+    assert "No unicorn is free right now." in near
+
+
+def test_a_pair_that_is_out_of_range_comes_back_as_two_numbers(riding, cloud, fleet):
+    page = ask(riding, latitude="-122.3, 47.6").content.decode()
+    assert 'value="-122.3"' in page
+    assert 'value="47.6"' in page
+    assert "Latitudes go from -90" in page
+
+
+def test_a_ride_that_is_under_way_is_said_above_the_form(riding, cloud, fleet, rider):
+    assert "Follow the ride" not in riding.get("/rides/").content.decode()
+    fleet("angel", Name="Angel", Latitude=47.7)
+    ride = dispatch.request_ride(Place(47.6, -122.3), by=rider, now=timezone.now())
+    page = riding.get("/rides/").content.decode()
+    assert not page_problems(page)
+    assert f'Angel</strong> is on the way to you. <a href="/rides/{ride.ride_id}/">Follow the ride</a>' in page
+    now = timezone.now()
+    later(cloud, ride, ride.arrives_at - now + timedelta(seconds=1))
+    page = riding.get("/rides/").content.decode()
+    assert "Angel</strong> is with you." in page
+    assert ">with you</span>" in page
+    later(cloud, ride, timedelta(hours=5))
+    assert "Follow the ride" not in riding.get("/rides/").content.decode()
+
+
+def test_a_ride_that_is_not_there_leads_back_to_the_rides(riding, cloud):
+    page = riding.get("/rides/a-ride-of-somebody/").content.decode()
+    assert not page_problems(page)
+    assert '<a class="button quiet" href="/rides/">Your rides</a>' in page
+    nav = re.search(r'<nav class="nav".*?</nav>', page)[0]
+    assert 'href="/"' in nav
+    assert 'href="/rides/"' in nav
 
 
 def test_when_none_is_free_it_says_when_the_next_one_will_be_and_keeps_the_place(riding, cloud, fleet):
@@ -192,8 +262,16 @@ def test_near_lists_who_is_free_nearest_first(riding, fleet):
     part = riding.get("/rides/near/", HERE).content.decode()
     assert not problems(part)
     assert part.index("Gil") < part.index("Farfara")
+    assert "Nearest free ones" in part
     assert "2.1 km, about 2 minutes" in part
     assert "Busy" not in part
+
+
+def test_who_is_on_the_spot_is_right_there(riding, fleet):
+    fleet("gil", Name="Gil", Latitude=47.6, Longitude=-122.3)
+    part = riding.get("/rides/near/", HERE).content.decode()
+    assert "right there" in part
+    assert "0 m" not in part
 
 
 @pytest.mark.parametrize("query", [{}, {"latitude": "x", "longitude": "y"}, {"latitude": "91", "longitude": "0"}])
@@ -337,6 +415,15 @@ def test_the_home_page_asks_for_the_ride_that_is_under_way(ride, riding, cloud):
     assert "Angel" in part
     later(cloud, ride, timedelta(hours=5))
     assert not riding.get("/rides/live/").content.strip()
+
+
+def test_the_home_page_shows_a_ride_that_is_under_way_beneath_a_cancelled_one(ride, riding, rider, fleet):
+    fleet("gil", Name="Gil", Latitude=47.6, Longitude=-122.3)
+    newer = dispatch.request_ride(Place(latitude=47.6, longitude=-122.3), by=rider, now=timezone.now())
+    dispatch.cancel(newer.ride_id, by=rider, now=timezone.now())
+    part = riding.get("/rides/live/").content.decode()
+    assert f'href="/rides/{ride.ride_id}/"' in part
+    assert newer.ride_id not in part
 
 
 def test_a_busy_database_is_said_to_be_busy(riding, cloud, fleet):

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.contrib.admin.utils import quote
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from portal.dynamo import forms, records
+from portal.dynamo import audit, forms, records
 from portal.dynamo.items import Item
 
 register = template.Library()
@@ -33,3 +35,14 @@ def moment(at: datetime) -> SafeString:
 def is_of(model: Any, opts: Any) -> bool:
     """Tell whether these are the model's options; a template cannot read `_meta`."""
     return bool(opts) and model._meta == opts
+
+
+@register.filter
+def page_of(entry: audit.Entry) -> str:
+    """Return the address of what an entry of the audit log is about; of its history where it is deleted."""
+    model, _, key = entry.object.partition("/")
+    name = "history" if entry.action == audit.DELETED else "change"
+    try:
+        return reverse(f"admin:{model.replace('.', '_')}_{name}", args=[quote(key)])
+    except NoReverseMatch:
+        return ""

@@ -32,7 +32,26 @@ export function createMap(element, { center = [30, 0], zoom = 2 } = {}) {
   L.control.zoom({ position: "bottomright" }).addTo(map);
   L.control.scale({ position: "bottomleft" }).addTo(map);
   frame(map);
+  map.on("zoomend", () => nameApart(map));
+  // Leaflet takes the focus on a press, and a browser may take that for the keyboard's.
+  element.addEventListener("pointerdown", () => element.classList.add("map-pressed"));
+  element.addEventListener("keydown", () => element.classList.remove("map-pressed"));
+  element.addEventListener("blur", () => document.activeElement !== element && element.classList.remove("map-pressed"));
   return map;
+}
+
+// Names that would lie on each other: the first is shown, the others when they are pointed at or have the focus.
+function nameApart(map) {
+  const taken = [];
+  map.eachLayer((layer) => {
+    const name = layer.getElement?.()?.querySelector(".unicorn-name");
+    if (!name) return;
+    const { x, y } = map.latLngToLayerPoint(layer.getLatLng());
+    const half = name.offsetWidth / 2;
+    const crowded = taken.some((other) => Math.abs(other.y - y) < 20 && Math.abs(other.x - x) < other.half + half);
+    name.classList.toggle("crowded", crowded);
+    if (!crowded) taken.push({ x, y, half });
+  });
 }
 
 // Degrees along the upper and the left edge, as on a printed map, so that no view is without a clue to where it is.
@@ -83,7 +102,7 @@ function pickupIcon() {
   return L.divIcon({ html: '<svg viewBox="0 0 32 44" aria-hidden="true"><path d="M16 43C13 34 3 27 3 16a13 13 0 0 1 26 0c0 11-10 18-13 27z"/><circle cx="16" cy="16" r="5"/></svg>', className: "pickup-icon", iconSize: [44, 54], iconAnchor: [22, 52] });
 }
 
-const rounded = ({ lat, lng }) => ({ latitude: Number(lat.toFixed(6)), longitude: Number(lng.toFixed(6)) });
+const rounded = ({ lat, lng }) => ({ latitude: Number(lat.toFixed(5)), longitude: Number(lng.toFixed(5)) });
 
 /**
  * A map on which one place is picked: by a click, by dragging the pin, by arrow keys on the pin, by Enter on the map
@@ -132,6 +151,7 @@ export function pickMap(element, { latitude, longitude, picked = true, zoom = 11
     show(items) {
       others.clearLayers();
       for (const item of items) unicornMarker(item, map).addTo(others);
+      nameApart(map);
     },
   };
 }
@@ -162,10 +182,13 @@ export function fleetMap(element, items) {
     const ink = getComputedStyle(element).getPropertyValue("--verdigris").trim();
     for (const item of items) {
       const dot = L.circleMarker([item.latitude, item.longitude], { renderer, radius: 5, weight: 1, color: ink, fillOpacity: item.busy ? 0.1 : 0.7 });
-      dot.bindTooltip(item.name).on("click", () => item.url && location.assign(item.url)).addTo(map);
+      // Leaflet takes a string for HTML.
+      const name = Object.assign(document.createElement("span"), { textContent: item.name });
+      dot.bindTooltip(name).on("click", () => item.url && location.assign(item.url)).addTo(map);
     }
   }
   if (items.length) map.fitBounds(L.latLngBounds(items.map((item) => [item.latitude, item.longitude])).pad(0.15), { maxZoom: 12, animate: false });
+  nameApart(map);
   return map;
 }
 

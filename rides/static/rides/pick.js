@@ -2,19 +2,19 @@
 
 import { say } from "../portal/say.js";
 import { pickMap } from "../portal/map.js";
+import { degrees, pair } from "./degrees.js";
 
 const form = document.getElementById("pickup");
 const { latitude, longitude } = form.elements;
 
 const typed = () => {
-  const place = { latitude: latitude.valueAsNumber, longitude: longitude.valueAsNumber };
+  const place = { latitude: degrees(latitude.value, "SN"), longitude: degrees(longitude.value, "WE") };
   return Math.abs(place.latitude) <= 90 && Math.abs(place.longitude) <= 180 ? place : null;
 };
 
 function write(place) {
   latitude.value = place.latitude;
   longitude.value = place.longitude;
-  for (const input of [latitude, longitude]) input.setCustomValidity("");
   // The list of who is near listens to this.
   form.dispatchEvent(new Event("change", { bubbles: true }));
 }
@@ -33,16 +33,21 @@ const map = pickMap(document.getElementById("pick-map"), {
   },
 });
 
-form.addEventListener("change", (event) => {
-  if (event.target !== form && typed()) map.pick(typed());
-});
-
 // "47.6, -122.3", as maps elsewhere give it, fits into either field.
+function split(text) {
+  const both = pair(text);
+  if (both) write({ latitude: both[0], longitude: both[1] });
+  return Boolean(both);
+}
+
+form.addEventListener("change", (event) => {
+  if (event.target === form) return;
+  split(event.target.value);
+  if (typed()) map.pick(typed());
+});
 form.addEventListener("paste", (event) => {
-  const pair = event.clipboardData.getData("text").match(/^\s*\(?\s*(-?\d+(?:\.\d+)?)\s*[,;\s]\s*(-?\d+(?:\.\d+)?)\s*\)?\s*$/);
-  if (!pair) return;
+  if (!split(event.clipboardData.getData("text"))) return;
   event.preventDefault();
-  write({ latitude: Number(pair[1]), longitude: Number(pair[2]) });
   if (typed()) map.pick(typed());
 });
 
@@ -56,7 +61,7 @@ here.addEventListener("click", () => {
   };
   navigator.geolocation.getCurrentPosition(
     ({ coords }) => {
-      write({ latitude: Number(coords.latitude.toFixed(6)), longitude: Number(coords.longitude.toFixed(6)) });
+      write({ latitude: Number(coords.latitude.toFixed(5)), longitude: Number(coords.longitude.toFixed(5)) });
       map.pick(typed());
       done(`Found you, to within ${Math.max(1, Math.round(coords.accuracy))} m.`);
     },
@@ -72,11 +77,26 @@ here.addEventListener("click", () => {
   );
 });
 
+// Who is near the place before is not who is near this one.
+const near = document.getElementById("near");
+const isOld = (old) => near.setAttribute("aria-busy", String(old));
+for (const kind of ["input", "change"]) form.addEventListener(kind, () => isOld(true));
+
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.target.id !== "near") return;
-  const items = [...event.target.querySelectorAll("[data-name]")];
+  if (event.target !== near) return;
+  const asked = event.detail.requestConfig.parameters;
+  isOld(asked.latitude !== latitude.value || asked.longitude !== longitude.value);
+  const items = [...near.querySelectorAll("[data-name]")];
   map.show(items.map(({ dataset }) => ({ ...dataset, latitude: Number(dataset.latitude), longitude: Number(dataset.longitude) })));
 });
+for (const failure of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(failure, (event) => {
+    if (event.target !== near) return;
+    isOld(false);
+    near.replaceChildren(Object.assign(document.createElement("p"), { className: "small soft", textContent: "Could not look just now." }));
+    map.show([]);
+  });
+}
 
 // Ask again by itself once a unicorn is free, for whoever wants that.
 const retry = document.querySelector("[data-retry-at]");
