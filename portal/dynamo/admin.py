@@ -60,6 +60,12 @@ class ItemAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return why this item cannot be deleted now, or nothing."""
         return ""
 
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """Go back to the list of what there is, and not to the admin's front page."""
+        text = f"{capfirst(opts.verbose_name)} “{unquote(object_id)}” doesn’t exist. Perhaps it was deleted?"
+        messages.warning(request, text)
+        return HttpResponseRedirect(reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"))
+
     # --- Writing: together with the audit log, and only what is still as it was read ---
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -201,7 +207,7 @@ class ItemAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         name = f"{self.opts.label_lower}/{key}"
         page = records.page(audit.entries, name[: records.LONGEST], index="ByObject", request=request)
         if one is None and not page.records:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         context = {
             **self.admin_site.each_context(request),
             "title": f"History of {one or page.records[0].object_name}",

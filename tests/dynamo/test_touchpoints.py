@@ -126,3 +126,8 @@ def test_there_is_no_database():
     assert "ENGINE" not in settings.DATABASES.get("default", {}) or settings.DATABASES["default"]["ENGINE"].endswith(
         "dummy"
     )
+
+
+def test_a_missing_object_is_answered_in_one_place():
+    for method in (ModelAdmin._changeform_view, ModelAdmin._delete_view):
+        assert "return self._get_obj_does_not_exist_redirect(" in code(method)

@@ -727,3 +727,15 @@ def test_a_unicorn_on_its_way_is_shown_where_it_is_and_not_where_it_goes(
     cancel(ride.ride_id, by=rider, now=datetime.now(UTC))
     [item] = cloud.items("fleet")
     assert "Leg" not in item
+
+
+def test_who_saves_what_was_deleted_meanwhile_is_told_so_at_the_list(cloud, client_for, operator, fleet) -> None:
+    client = client_for(operator)
+    for answer in (
+        client.get("/admin/rides/unicorn/kirin/change/", follow=True),
+        client.post("/admin/rides/unicorn/kirin/change/", {"name": "Kirin"}, follow=True),
+        client.post("/admin/rides/unicorn/kirin/delete/", {"post": "yes"}, follow=True),
+    ):
+        assert answer.redirect_chain[-1][0] == "/admin/rides/unicorn/"
+        assert "Unicorn “kirin” doesn’t exist. Perhaps it was deleted?" in unescape(answer.content.decode())
+    assert cloud.items("fleet") == []
