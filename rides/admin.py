@@ -79,11 +79,12 @@ class UnicornAdmin(ItemAdmin):
         options: dict[str, Any] = {"fields": ["name", "color", "gender", *where, "speed", "status", "unicorn_id"]}
         if is_busy:
             # Django takes a description for HTML.
-            which = format_html('<a href="{}">Its ride</a> can be cancelled.', ride_url(obj.ride_id or ""))
+            link = '<a href="{}">Its ride</a> can be cancelled.'
+            which = format_html(link, ride_url(obj.ride_id)) if obj.ride_id else ""
             options["description"] = format_html(
                 "{} is on a ride, so where it waits cannot be changed until the ride is over. {}",
                 obj,
-                which if obj.ride_id else "",
+                which,
             )
         return [(None, options)]
 
@@ -107,7 +108,7 @@ class UnicornAdmin(ItemAdmin):
         obj: Any = None,
     ) -> HttpResponse:
         # The map of a form on which the place can be changed is drawn from its fields.
-        if obj and obj.latitude is not None and "latitude" not in context["adminform"].form.fields:
+        if obj and obj.position(datetime.now(UTC)) and "latitude" not in context["adminform"].form.fields:
             context["fleet_items"] = [on_map(obj, datetime.now(UTC)) | {"url": ""}]
         return super().render_change_form(request, context, add, change, form_url, obj)
 

@@ -80,17 +80,18 @@ class Unicorn(Item):
         return self.busy_until is not None and self.busy_until > now
 
     def position(self, now: datetime) -> Place | None:
-        """Return where it is. What is stored of one on its way is where it goes."""
-        if self.latitude is None or self.longitude is None:
+        """Return where it is; None where that makes no sense. What is stored of one on its way is where it goes."""
+        try:
+            stored = Place(latitude=self.latitude, longitude=self.longitude)
+        except ValueError:
             return None
-        stored = Place(latitude=float(self.latitude), longitude=float(self.longitude))
-        leg = from_item(self.item).get("Leg") if self.is_busy(now) else None
-        if not leg:
-            return stored
-        start = Place(latitude=leg["Latitude"], longitude=leg["Longitude"])
-        left_at, arrives_at = (datetime.fromisoformat(leg[name]) for name in ("LeftAt", "ArrivesAt"))
-        whole = arrives_at - left_at
-        return between(start, stored, (now - left_at) / whole if whole else 1)
+        leg: Any = from_item(self.item).get("Leg") if self.is_busy(now) else None
+        try:
+            start = Place(latitude=leg["Latitude"], longitude=leg["Longitude"])
+            left_at, arrives_at = (datetime.fromisoformat(leg[name]) for name in ("LeftAt", "ArrivesAt"))
+            return between(start, stored, (now - left_at) / (arrives_at - left_at))
+        except (ArithmeticError, KeyError, TypeError, ValueError):
+            return stored  # not on its way, or another program's words
 
     def derived(self) -> dict[str, Any]:
         curve_a, curve_b = curve_keys(Place(latitude=float(self.latitude), longitude=float(self.longitude)))

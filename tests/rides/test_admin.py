@@ -739,3 +739,27 @@ def test_who_saves_what_was_deleted_meanwhile_is_told_so_at_the_list(cloud, clie
         assert answer.redirect_chain[-1][0] == "/admin/rides/unicorn/"
         assert "Unicorn “kirin” doesn’t exist. Perhaps it was deleted?" in unescape(answer.content.decode())
     assert cloud.items("fleet") == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"Latitude": {"N": "95"}},
+        {"Leg": {"S": "away"}},
+        {"Leg": {"M": {"Latitude": {"N": "1"}}}},
+        {
+            "Leg": {
+                "M": {"Latitude": {"N": "99"}, "Longitude": {"N": "1"}, "LeftAt": {"S": "x"}, "ArrivesAt": {"S": "y"}}
+            }
+        },
+    ],
+)
+def test_a_unicorn_that_is_nowhere_does_not_cost_the_operators_their_list(
+    cloud, client_for, operator, fleet, odd
+) -> None:
+    fleet("angel", Name="Angel", BusyUntil=int((datetime.now(UTC) + timedelta(hours=1)).timestamp()))
+    [item] = cloud.items("fleet")
+    cloud.admin("dynamodb").put_item(TableName=settings.TABLES["fleet"], Item={**item, **odd})
+    client = client_for(operator)
+    assert "Angel" in client.get("/admin/rides/unicorn/").content.decode()
+    assert client.get("/admin/rides/unicorn/angel/change/").status_code == 200

@@ -219,8 +219,7 @@ class Snapshots:
                     # Cognito and state machines work on threads: a dictionary may grow while it is copied.
                     if not attempts_left:
                         log.exception("the state of %s was not saved", name)
-                except Exception:
-                    # One service that cannot be saved must not cost the others their save.
+                except Exception:  # one service that cannot be saved must not cost the others their save
                     log.exception("the state of %s was not saved", name)
                     break
         return contents

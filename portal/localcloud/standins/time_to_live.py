@@ -73,8 +73,7 @@ async def _sweep_regularly(dynamodb: Any, sweep_seconds: float, on_delete: Calla
         try:
             if sweep(dynamodb, now=time.time()):
                 on_delete()
-        except Exception:
-            # A table that changes meanwhile must not end the sweeping.
+        except Exception:  # a table that changes meanwhile must not end the sweeping
             log.exception("expired items were not deleted")
 
 
