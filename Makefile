@@ -9,7 +9,11 @@ unexport PYTHONDONTWRITEBYTECODE
 # The settings of a deployed portal, for `manage.py check --deploy`.
 DEPLOYED := PORTICO_SECRET_KEY=$$(head -c 40 /dev/urandom | base64 | tr -d '\n') PORTICO_ALLOWED_HOSTS=portal.example.com \
 	PORTICO_USER_POOL_ID=eu-west-1_Example00 PORTICO_PORTAL_CLIENT_ID=portal PORTICO_API_CLIENT_ID=api PORTICO_RIDES_TABLE=rides \
-	PORTICO_FLEET_TABLE=fleet PORTICO_IDEMPOTENCY_TABLE=idempotency PORTICO_SESSIONS_TABLE=sessions PORTICO_AUDIT_TABLE=audit
+	PORTICO_FLEET_TABLE=fleet PORTICO_IDEMPOTENCY_TABLE=idempotency PORTICO_SESSIONS_TABLE=sessions PORTICO_AUDIT_TABLE=audit \
+	PORTICO_PEOPLE_TABLE=people PORTICO_DOCUMENTS_TABLE=documents PORTICO_DOCUMENTS_BUCKET=documents \
+	PORTICO_IDENTITY_POOL_ID=eu-west-1:00000000-0000-4000-8000-000000000000 \
+	PORTICO_PERSON_ROLE_ARN=arn:aws:iam::123456789012:role/person PORTICO_HOSTED_UI_URL=https://portico.example.com \
+	PORTICO_URL=https://portal.example.com
 
 .PHONY: run test check fix bench pictures reset clean setup lock
 

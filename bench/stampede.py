@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def run(cloud: Cloud) -> None:
-    outputs = cloud.deploy()
+    outputs = cloud.deploy("http://127.0.0.1:8000")
     cognito, dynamodb = cloud.client("cognito-idp"), cloud.client("dynamodb")
     tokens = []
     for n in range(PEOPLE):

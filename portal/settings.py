@@ -22,8 +22,14 @@ USER_POOL_ID = env.str("PORTICO_USER_POOL_ID")
 PORTAL_CLIENT_ID = env.str("PORTICO_PORTAL_CLIENT_ID")
 API_CLIENT_ID = env.str("PORTICO_API_CLIENT_ID")
 TABLES = {
-    name: env.str(f"PORTICO_{name.upper()}_TABLE") for name in ("rides", "fleet", "idempotency", "sessions", "audit")
+    name: env.str(f"PORTICO_{name.upper()}_TABLE")
+    for name in ("rides", "fleet", "idempotency", "sessions", "people", "documents", "audit")
 }
+DOCUMENTS_BUCKET = env.str("PORTICO_DOCUMENTS_BUCKET")
+IDENTITY_POOL_ID = env.str("PORTICO_IDENTITY_POOL_ID")
+PERSON_ROLE_ARN = env.str("PORTICO_PERSON_ROLE_ARN")
+DEVELOPER_PROVIDER = env.str("PORTICO_DEVELOPER_PROVIDER", default="portico")
+HOSTED_UI_URL = env.str("PORTICO_HOSTED_UI_URL")
 
 # --- People -----------------------------------------------------------------------------------------------------------
 
@@ -38,6 +44,20 @@ JWKS_URL = env.str(
 )
 # What a Cognito group may do in the admin: "all", "view", or a list of permissions such as "rides.change_unicorn".
 GROUP_PERMISSIONS = env.json("PORTICO_GROUP_PERMISSIONS", default={"operators": "all", "auditors": "view"})
+
+# --- Doors ------------------------------------------------------------------------------------------------------------
+
+# Every address that is given to another party is made of this one, never of what a request says its host is.
+PORTAL_URL = env.str("PORTICO_URL", default="http://127.0.0.1:8000")
+# People who come to sign in are sent to this identity provider of the user pool at once.
+SIGN_IN_PROVIDER = env.str("PORTICO_SIGN_IN_PROVIDER", default="")
+# The company's SAML provider in IAM, the role it leads to, and where its sign-in page is.
+SAML_PROVIDER_ARN = env.str("PORTICO_SAML_PROVIDER_ARN", default="")
+SAML_ROLE_ARN = env.str("PORTICO_SAML_ROLE_ARN", default="")
+SAML_SIGN_IN_URL = env.str("PORTICO_SAML_SIGN_IN_URL", default="")
+# Another system that may vouch for people: the issuer in its tokens, and where its public keys are.
+VOUCHER_ISSUER = env.str("PORTICO_VOUCHER_ISSUER", default="")
+VOUCHER_KEYS_URL = env.str("PORTICO_VOUCHER_KEYS_URL", default="")
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["portal.accounts.backend.CognitoBackend"]

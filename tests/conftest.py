@@ -106,7 +106,7 @@ def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
     cloud = Cloud(port=free_port(), folder=tmp_path_factory.mktemp("cloud"), keep=False)
     cloud.start()
     try:
-        outputs = cloud.deploy()
+        outputs = cloud.deploy(f"http://127.0.0.1:{free_port()}")
         for person in [*PEOPLE, OUTSIDER]:
             samples.add_person(cloud.client("cognito-idp"), outputs["UserPoolId"], person)
         os.environ.update(cloud.portal_environment(outputs))

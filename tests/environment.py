@@ -5,6 +5,8 @@ A plugin and not a conftest, because pytest-django reads the settings before any
 
 import os
 
+_TABLES = ("RIDES", "FLEET", "IDEMPOTENCY", "SESSIONS", "PEOPLE", "DOCUMENTS", "AUDIT")
+
 for name in [name for name in os.environ if name.startswith(("AWS_", "PORTICO_"))]:
     del os.environ[name]
 
@@ -21,6 +23,10 @@ os.environ.update(
         "PORTICO_USER_POOL_ID": "eu-west-1_Tests0000",
         "PORTICO_PORTAL_CLIENT_ID": "portalclient",
         "PORTICO_API_CLIENT_ID": "apiclient",
-        **{f"PORTICO_{name}_TABLE": name.lower() for name in ("RIDES", "FLEET", "IDEMPOTENCY", "SESSIONS", "AUDIT")},
+        **{f"PORTICO_{name}_TABLE": name.lower() for name in _TABLES},
+        "PORTICO_DOCUMENTS_BUCKET": "documents",
+        "PORTICO_IDENTITY_POOL_ID": "eu-west-1:00000000-0000-4000-8000-000000000000",
+        "PORTICO_PERSON_ROLE_ARN": "arn:aws:iam::123456789012:role/person",
+        "PORTICO_HOSTED_UI_URL": "http://127.0.0.1:9",
     }
 )

@@ -132,23 +132,30 @@ class Cloud:
         config = Config(s3={"addressing_style": "path"})
         return session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
 
-    def deploy(self) -> dict[str, str]:
-        """Create the stack, or bring it up to date with the template, and return its outputs. Raises CloudFailed."""
+    def deploy(self, portal_url: str) -> dict[str, str]:
+        """Create the stack, or bring it up to date with the template and the portal's address, and return its outputs.
+        Raises CloudFailed."""
         formation = self.client("cloudformation")
         body = TEMPLATE.read_text()
+        parameters = {
+            "DeveloperPrincipalArn": f"arn:aws:iam::{ACCOUNT}:root",
+            "PortalUrl": portal_url,
+            "Retain": "false",
+        }
         request = {
             "StackName": STACK,
             "TemplateBody": body,
             "Capabilities": ["CAPABILITY_IAM"],
-            "Parameters": [
-                {"ParameterKey": "DeveloperPrincipalArn", "ParameterValue": f"arn:aws:iam::{ACCOUNT}:root"},
-                {"ParameterKey": "Retain", "ParameterValue": "false"},
-            ],
+            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         }
         stacks = [one for one in formation.describe_stacks()["Stacks"] if one["StackName"] == STACK]
         if not stacks:
             formation.create_stack(**request)
-        elif formation.get_template(StackName=STACK)["TemplateBody"] != body:
+        elif formation.get_template(StackName=STACK)["TemplateBody"] != body or parameters != {
+            one["ParameterKey"]: one["ParameterValue"]
+            for one in stacks[0]["Parameters"]
+            if one["ParameterKey"] in parameters
+        }:
             formation.update_stack(**request)
         give_up_at = time.monotonic() + START_SECONDS
         while True:
@@ -201,6 +208,7 @@ class Cloud:
             "PORTICO_LOCAL_CLOUD": self.endpoint,
             "PORTICO_SECRET_KEY": self.secret("django"),
             **{setting_of(output): value for output, value in outputs.items()},
+            "PORTICO_HOSTED_UI_URL": self.endpoint,
         }
 
 

@@ -47,16 +47,17 @@ def main() -> int:
         cloud.start()
         for warning in cloud.warnings():
             print(warning, flush=True)
-        outputs = cloud.deploy()
+        address = f"http://127.0.0.1:{port}"
+        outputs = cloud.deploy(address)
         samples.load(cloud, outputs)
         print("Starting the portal …", flush=True)
         portal = serve(port, {**without_aws(os.environ), **cloud.portal_environment(outputs)})
         wait_for(port, portal)
         # Written last: who finds the file finds a portal that answers.
-        variables = {**cloud.administrator_environment(outputs), "PORTICO_URL": f"http://127.0.0.1:{port}"}
+        variables = cloud.administrator_environment(outputs)
         with open(os.open(description, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
-        print(welcome(port, cloud, description), flush=True)
+        print(welcome(address, cloud, description), flush=True)
         return watch(portal, cloud)
     except Stop:
         print("\nStopping …", flush=True)
@@ -132,16 +133,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def welcome(port: int, cloud: Cloud, description: Path) -> str:
+def welcome(address: str, cloud: Cloud, description: Path) -> str:
     width = max(len(person.username) for person in PEOPLE)
     people = "\n".join(f"    {person.username:<{width}}  {person.does}" for person in PEOPLE)
     return f"""
-  Portico is at  http://127.0.0.1:{port}
+  Portico is at  {address}
 
   Sign in with the password {PASSWORD} as
 {people}
 
-  Mails, codes   http://127.0.0.1:{port}/local/
+  Mails, codes   {address}/local/
   AWS endpoint   {cloud.endpoint}   (in a shell: . {os.path.relpath(description)})
 
   Ctrl-C stops it; your data stays until `make reset`.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from socketserver import ThreadingMixIn
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright
 
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
@@ -33,13 +35,13 @@ class _Quiet(WSGIRequestHandler):
 
 @pytest.fixture
 def portal_url(cloud: TestCloud) -> Iterator[str]:
-    """Serve the portal on a free port, as this process with its settings."""
+    """Serve the portal at the address that Cognito sends people back to, as this process with its settings."""
     from portal.wsgi import application
 
-    server = make_server("127.0.0.1", 0, application, server_class=_Server, handler_class=_Quiet)
+    server = make_server("127.0.0.1", urlsplit(settings.PORTAL_URL).port, application, server_class=_Server, handler_class=_Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield settings.PORTAL_URL
     server.shutdown()
     thread.join()
     server.server_close()
