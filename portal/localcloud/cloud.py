@@ -27,6 +27,10 @@ CLOUD_PYTHON = ROOT / ".cloud" / "bin" / "python"
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 STACK = "portico"
+# The sample company: see portal/localcloud/standins/saml_provider.py.
+COMPANY = "Acme"
+# The sample system that vouches for people.
+PARTNER = "https://partner.example"
 START_SECONDS = 30
 
 
@@ -42,6 +46,7 @@ class Cloud:
         self.folder = folder
         self.keep = keep
         self.endpoint = f"http://127.0.0.1:{port}"
+        self.company = f"{self.endpoint}/_portico/saml-provider/"
         self.log = folder / "cloud.log"
         self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,6 +72,7 @@ class Cloud:
             "CLOUD_REGION": REGION,
             "CLOUD_ACCESS_KEY_ID": self.access_key_id,
             "CLOUD_SECRET_ACCESS_KEY": self.secret_access_key,
+            "CLOUD_KEYS_DIR": str(self.folder),
         }
         if self.keep:
             environment["CLOUD_STATE_DIR"] = str(self.folder / "state")
@@ -141,6 +147,9 @@ class Cloud:
             "DeveloperPrincipalArn": f"arn:aws:iam::{ACCOUNT}:root",
             "PortalUrl": portal_url,
             "Retain": "false",
+            "CompanyName": COMPANY,
+            "CompanyMetadataUrl": f"{self.company}metadata",
+            "SamlProviderArn": self._company_provider(),
         }
         request = {
             "StackName": STACK,
@@ -172,6 +181,18 @@ class Cloud:
                 ]
                 raise CloudFailed(f"infrastructure/portal.yaml: {status}\n  " + "\n  ".join(reasons))
             time.sleep(0.05)
+
+    def _company_provider(self) -> str:
+        """Make the sample company's SAML provider known to IAM, or bring it up to date, and return its ARN."""
+        iam = self.client("iam")
+        with urllib.request.urlopen(f"{self.company}metadata", timeout=5) as answer:
+            metadata = answer.read().decode()
+        arn = f"arn:aws:iam::{ACCOUNT}:saml-provider/{COMPANY}"
+        if arn in [one["Arn"] for one in iam.list_saml_providers()["SAMLProviderList"]]:
+            iam.update_saml_provider(SAMLProviderArn=arn, SAMLMetadataDocument=metadata)
+        else:
+            iam.create_saml_provider(Name=COMPANY, SAMLMetadataDocument=metadata)
+        return arn
 
     def portal_environment(self, outputs: Mapping[str, str]) -> dict[str, str]:
         """Return the environment variables with which the portal runs on this cloud, as its own role."""
@@ -209,6 +230,10 @@ class Cloud:
             "PORTICO_SECRET_KEY": self.secret("django"),
             **{setting_of(output): value for output, value in outputs.items()},
             "PORTICO_HOSTED_UI_URL": self.endpoint,
+            "PORTICO_SAML_SIGN_IN_URL": f"{self.company}sso",
+            # The sample of another system: see portal/localcloud/partner.py.
+            "PORTICO_VOUCHER_ISSUER": PARTNER,
+            "PORTICO_VOUCHER_KEYS_URL": f"{outputs['Url']}/local/partner/keys/",
         }
 
 

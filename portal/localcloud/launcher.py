@@ -143,6 +143,7 @@ def welcome(address: str, cloud: Cloud, description: Path) -> str:
 {people}
 
   Mails, codes   {address}/local/
+  Acme's sign-in {cloud.company}   (the sample company of {address}/sign-in/)
   AWS endpoint   {cloud.endpoint}   (in a shell: . {os.path.relpath(description)})
 
   Ctrl-C stops it; your data stays until `make reset`.

@@ -2,7 +2,8 @@
 
 MiniStack answers the AWS calls; portal/localcloud/standins adds what it lacks. Settings are environment
 variables: CLOUD_PORT, CLOUD_ACCESS_KEY_ID and CLOUD_SECRET_ACCESS_KEY (the administrator), CLOUD_STATE_DIR
-(optional: absent keeps nothing), CLOUD_REGION, CLOUD_SAVE_SECONDS and CLOUD_TTL_SWEEP_SECONDS.
+(optional: absent keeps nothing), CLOUD_KEYS_DIR (where the sample SAML provider's key is kept; absent: with the state),
+CLOUD_REGION, CLOUD_SAVE_SECONDS and CLOUD_TTL_SWEEP_SECONDS.
 """
 
 import asyncio
@@ -42,6 +43,7 @@ class ServerSettings:
     region: str
     save_seconds: float
     ttl_sweep_seconds: float
+    keys_dir: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ServerSettings":
@@ -60,6 +62,7 @@ class ServerSettings:
                 region=environment.get("CLOUD_REGION") or "eu-west-1",
                 save_seconds=float(environment.get("CLOUD_SAVE_SECONDS") or 2),
                 ttl_sweep_seconds=float(environment.get("CLOUD_TTL_SWEEP_SECONDS") or 5),
+                keys_dir=Path(environment["CLOUD_KEYS_DIR"]).resolve() if environment.get("CLOUD_KEYS_DIR") else None,
             )
         except ValueError as wrong:
             raise SettingMissing(f"a CLOUD_ variable is not a number: {wrong}") from wrong

@@ -8,4 +8,6 @@ app_name = "local"
 urlpatterns = [
     path("", views.home, name="home"),
     path("sent/", views.sent, name="sent"),
+    path("partner/", views.partner_system, name="partner"),
+    path("partner/keys/", views.partner_keys, name="partner-keys"),
 ]

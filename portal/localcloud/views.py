@@ -1,9 +1,11 @@
-"""The page about the local cloud: what it sent, and who can sign in."""
+"""The page about the local cloud: what it sent, and who can sign in. And the sample of another system."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from portal.localcloud import partner
 from portal.localcloud import sent as messages
 from portal.localcloud.people import PASSWORD, PEOPLE
 
@@ -21,3 +23,16 @@ def sent(request: HttpRequest) -> HttpResponse:
 
 def _sent() -> dict[str, list[messages.Message]]:
     return {"mails": messages.mails(), "texts": messages.texts()}
+
+
+@require_GET
+@never_cache
+def partner_system(request: HttpRequest) -> HttpResponse:
+    """Show another system's page, from which each of its people is posted into the portal."""
+    vouched = [{"user": user, "token": partner.token(user)} for user in partner.USERS]
+    return render(request, "local/partner.html", {"vouched": vouched, "name": partner.NAME})
+
+
+@require_GET
+def partner_keys(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"keys": [partner.key().as_dict(private=False)]})

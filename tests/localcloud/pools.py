@@ -22,7 +22,8 @@ class Pool:
         self.cloud = cloud
         self.cognito = cloud.client("cognito-idp")
         created = self.cognito.create_user_pool(
-            PoolName=f"pool-{uuid.uuid4().hex[:8]}", AutoVerifiedAttributes=["email"], **(pool_settings or {})
+            PoolName=f"pool-{uuid.uuid4().hex[:8]}",
+            **{"AutoVerifiedAttributes": ["email"], **(pool_settings or {})},
         )
         self.pool_id = created["UserPool"]["Id"]
         flows = ["USER_PASSWORD_AUTH", "ADMIN_USER_PASSWORD_AUTH", "USER_SRP_AUTH", "REFRESH_TOKEN_AUTH"]

@@ -76,6 +76,11 @@ class RunningCloud:
         messages = by_account.get(ACCOUNT_ID, [])
         return [mail for mail in messages if address in mail["To"]]
 
+    def texts_to(self, number: str) -> list[str]:
+        """Return the text messages to a telephone, oldest first."""
+        sent: list[dict[str, str]] = self.control("GET", "/_ministack/sns/sms-messages")["sms_messages"].get(number, [])
+        return [message["Message"] for message in sent]
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send the signal and return the exit code."""
         self.process.send_signal(number)

@@ -3,10 +3,8 @@
 import base64
 import hashlib
 import hmac
-import http.client
 import struct
 import time
-import urllib.parse
 from typing import Any
 
 import pytest
@@ -270,38 +268,3 @@ def test_changing_a_password_is_not_a_way_to_guess_it(pool: Pool) -> None:
     guess = {"AccessToken": token, "PreviousPassword": "Wrong-2026!", "ProposedPassword": "Another-2026!"}
     codes = [refusal(lambda: pool.cognito.change_password(**guess))[0] for _ in range(6)]
     assert codes == ["NotAuthorizedException"] * 5 + ["LimitExceededException"]
-
-
-def test_hosted_page_refuses_whom_it_cannot_ask_for_a_second_factor(cloud: RunningCloud) -> None:
-    callback = "http://127.0.0.1:8000/back"
-    pool = Pool(
-        cloud,
-        CallbackURLs=[callback],
-        AllowedOAuthFlows=["code"],
-        AllowedOAuthFlowsUserPoolClient=True,
-        AllowedOAuthScopes=["openid"],
-        SupportedIdentityProviders=["COGNITO"],
-    )
-    require_totp(pool, "OPTIONAL")
-    username = pool.add_confirmed()
-
-    def submit() -> str | None:
-        form = {
-            "username": username,
-            "password": PASSWORD,
-            "client_id": pool.client_id,
-            "redirect_uri": callback,
-            "response_type": "code",
-            "scope": "openid",
-        }
-        connection = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=5)
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        connection.request("POST", "/login", urllib.parse.urlencode(form), headers)
-        location = connection.getresponse().getheader("Location")
-        connection.close()
-        return location
-
-    assert f"{callback}?code=" in (submit() or "")
-    enrol(pool, username)
-    prefer_totp(pool, username)
-    assert submit() is None

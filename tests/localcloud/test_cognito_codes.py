@@ -49,6 +49,33 @@ def resend(pool: Pool, username: str) -> Any:
     return pool.cognito.resend_confirmation_code(ClientId=pool.client_id, Username=username)
 
 
+def test_an_administrator_gives_nobody_an_address_that_is_anothers(cloud: RunningCloud) -> None:
+    """https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminUpdateUserAttributes.html"""
+    pool = Pool(cloud, pool_settings={"AliasAttributes": ["email"]})
+    owner, other = pool.invite(), pool.invite()
+    address = {"Name": "email", "Value": pool.email(owner).upper()}
+    verified = {"Name": "email_verified", "Value": "true"}
+
+    def update(username: str, *attributes: dict[str, str]) -> Any:
+        return pool.cognito.admin_update_user_attributes(
+            UserPoolId=pool.pool_id, Username=username, UserAttributes=list(attributes)
+        )
+
+    def create(*attributes: dict[str, str], **options: Any) -> Any:
+        username = f"user-{uuid.uuid4().hex[:8]}"
+        return pool.cognito.admin_create_user(
+            UserPoolId=pool.pool_id, Username=username, UserAttributes=list(attributes), **options
+        )
+
+    assert refusal(lambda: update(other, address, verified))[0] == "AliasExistsException"
+    assert pool.attributes(other)["email"] == pool.email(other)
+    assert refusal(lambda: create(address, verified))[0] == "UsernameExistsException"
+    update(owner, address, verified)
+    update(other, address)
+    assert pool.attributes(other)["email_verified"] == "false"
+    create(address)
+
+
 def test_sign_up_code_is_random_and_confirms_the_address(pool: Pool) -> None:
     codes = set()
     for _ in range(4):

@@ -148,3 +148,24 @@ def resigned(token: str, key: Path, **changes: Any) -> str:
     signed = f"{token.split('.')[0]}.{base64.urlsafe_b64encode(body).rstrip(b'=').decode()}"
     signature = private.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
     return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], {"email", "email_verified", "phone_number", "given_name"}),
+        (["email", "email_verified", "given_name"], {"email", "email_verified", "given_name"}),
+        (["phone_number"], {"phone_number"}),
+        # Whoever hears an address hears whether it is verified.
+        (["email"], {"email", "email_verified"}),
+    ],
+)
+def test_id_token_says_what_the_client_may_read(cloud: RunningCloud, names: list[str], said: set[str]) -> None:
+    pool = Pool(cloud, ReadAttributes=names)
+    username = pool.add_confirmed()
+    number = [{"Name": "phone_number", "Value": "+12025550100"}]
+    pool.cognito.admin_update_user_attributes(UserPoolId=pool.pool_id, Username=username, UserAttributes=number)
+    token = claims(pool.sign_in(username)["AuthenticationResult"]["IdToken"])
+    attributes = {"email", "email_verified", "phone_number", "given_name"}
+    assert attributes & token.keys() == said
+    assert token["sub"] == pool.attributes(username)["sub"]

@@ -27,6 +27,8 @@ SERVICE_OF_SCOPE = {
     "monitoring": "cloudwatch",
     "execute-api": "execute-api",
 }
+# Calls that need no signature, so that they name no service.
+UNSIGNED_ACTIONS = {"AssumeRoleWithSAML": "sts", "AssumeRoleWithWebIdentity": "sts"}
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
 _S3_SUBRESOURCES = (
     "uploads",
@@ -68,7 +70,8 @@ def identify(
     if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         fields = parse_qs(body.decode("utf-8", "replace"))
         if "Action" in fields:
-            return AwsCall(SERVICE_OF_SCOPE.get(scoped, scoped) or "unsigned", fields["Action"][0])
+            unsigned = UNSIGNED_ACTIONS.get(fields["Action"][0], "unsigned")
+            return AwsCall(SERVICE_OF_SCOPE.get(scoped, scoped) or unsigned, fields["Action"][0])
     if "Action" in query:
         return AwsCall(SERVICE_OF_SCOPE.get(scoped, scoped) or "unsigned", query["Action"][0])
     if scoped == "s3":

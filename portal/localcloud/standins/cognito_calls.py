@@ -1,6 +1,7 @@
 """The one place where stand-ins step into MiniStack's handling of a user pool call."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -69,6 +70,13 @@ class CognitoCalls:
         """Answer an action that an app calls with an access token and that MiniStack does not know."""
         self._added[action] = handler
         self.cognito._UNSIGNED_IDP_ACTIONS.add(action)
+
+    def perform(self, action: str, data: dict[str, Any]) -> Response:
+        """Run an action with everything around it, for Cognito's own pages: they need no signature or secret hash."""
+        handler: Handler = getattr(self.cognito, re.sub(r"(?=[A-Z])", "_", action).lower())
+        for around in self._around[action]:
+            handler = _bound(around, handler)
+        return handler(data)
 
     def pool_of(self, data: dict[str, Any]) -> Any:
         """Return the user pool a call names, by its id or by an app client's; None if there is none."""

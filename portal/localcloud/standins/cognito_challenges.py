@@ -1,20 +1,18 @@
-"""Challenges answered with their own session only: new password, software token, and setting one up.
+"""Challenges answered with their own session only: new password, second factors, and setting one up.
 
 MiniStack gives tokens, or a new password, to whoever names a user in RespondToAuthChallenge: it makes up a
-session and never looks at it again. It also lets a software token be preferred before it is verified, accepts
-the same one-time code twice, and asks nobody to set one up where the pool requires it.
+session and never looks at it again. It also accepts the same one-time code twice, sends no code by text message,
+and asks nobody to set a second factor up where the pool requires it.
 Reference:
 https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_RespondToAuthChallenge.html
-and https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-mfa-totp.html
 """
 
 import base64
-import hmac
 import json
 import secrets
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from portal.localcloud.standins.cognito_calls import (
@@ -27,11 +25,21 @@ from portal.localcloud.standins.cognito_calls import (
     error,
     set_attributes,
 )
+from portal.localcloud.standins.cognito_second_factors import (
+    SMS,
+    TOTP,
+    factor_challenge,
+    factors_of,
+    matching_step,
+    next_challenge,
+    totp_error,
+)
+from portal.localcloud.standins.cognito_texts import Sender, authentication_text
 from portal.localcloud.standins.touchpoints import module_with
 
-BOUND_CHALLENGES = ("NEW_PASSWORD_REQUIRED", "SOFTWARE_TOKEN_MFA", "MFA_SETUP", "SMS_MFA")
+BOUND_CHALLENGES = ("NEW_PASSWORD_REQUIRED", TOTP, SMS, "SELECT_MFA_TYPE", "MFA_SETUP")
 WRONG_ATTEMPTS = 5
-TOTP_STEP_SECONDS = 30
+INVALID_SESSION = "Invalid session for the user, session is expired."
 
 
 @dataclass
@@ -43,8 +51,10 @@ class ChallengeSession:
     username: str
     challenge: str
     expires_at: float
+    choices: list[str] = field(default_factory=list)
+    texted_code: str = field(default="", repr=False)
     wrong_attempts: int = 0
-    totp_secret: str = ""
+    totp_secret: str = field(default="", repr=False)
     totp_verified: bool = False
 
 
@@ -74,46 +84,30 @@ class ChallengeSessions:
             return self._sessions.pop(token, None) if isinstance(token, str) else None
 
 
-def install(calls: CognitoCalls) -> None:
+def install(calls: CognitoCalls, send_text: Sender) -> None:
     """Patch the calls that open and answer challenges."""
     cognito = module_with(
         "ministack.services.cognito",
         "_mfa_challenge_for_user",
-        "_authenticate_hosted_ui_user",
         "_build_auth_result",
         "_totp_code",
-        "_password_policy_errors",
         "_validate_password",
         "_password_signin_refused",
     )
     sessions = ChallengeSessions()
-    challenge_for = cognito._mfa_challenge_for_user
 
     # Touchpoint: what a right password leads to is asked here, looked up in the module at each call.
-    def challenge_or_setup(pool: Any, user: Any, pool_id: str, username: str) -> Any:
-        asked = challenge_for(pool, user, pool_id, username)
-        if asked is None and pool.get("MfaConfiguration") == "ON":
-            parameters = {"MFAS_CAN_SETUP": '["SOFTWARE_TOKEN_MFA"]', "USER_ID_FOR_SRP": username}
-            token = base64.b64encode(secrets.token_bytes(48)).decode()
-            asked = {"ChallengeName": "MFA_SETUP", "Session": token, "ChallengeParameters": parameters}
-        return asked
+    def second_factor(pool: Any, user: Any, _pool_id: str, _username: str) -> Any:
+        asked = next_challenge(pool, user)
+        return asked and _challenge(*asked)
 
-    cognito._mfa_challenge_for_user = challenge_or_setup
-    authenticate_hosted = cognito._authenticate_hosted_ui_user
-
-    # Touchpoint: the hosted page signs in with a password alone; it cannot ask for more, so it refuses.
-    def authenticate_without_second_factor(pool: Any, username: Any, password: Any) -> Any:
-        user, problem = authenticate_hosted(pool, username, password)
-        if user is not None and cognito._mfa_challenge_for_user(pool, user, pool["Id"], user["Username"]):
-            return None, "This account needs a second factor, which the local sign-in page cannot ask for."
-        return user, problem
-
-    cognito._authenticate_hosted_ui_user = authenticate_without_second_factor
+    cognito._mfa_challenge_for_user = second_factor
 
     def remember(response: Response, data: dict[str, Any]) -> Response:
         asked = content_of(response)
+        parameters = asked.get("ChallengeParameters", {})
         pool = calls.pool_of(data)
-        user = calls.find_user(pool, asked.get("ChallengeParameters", {}).get("USER_ID_FOR_SRP"))
+        user = calls.find_user(pool, parameters.get("USER_ID_FOR_SRP"))
         if asked.get("ChallengeName") in BOUND_CHALLENGES and user is not None:
             validity_minutes = pool["_clients"][data["ClientId"]].get("AuthSessionValidity") or 3
             session = ChallengeSession(
@@ -122,12 +116,22 @@ def install(calls: CognitoCalls) -> None:
                 username=user["Username"],
                 challenge=asked["ChallengeName"],
                 expires_at=time.time() + validity_minutes * 60,
+                choices=json.loads(parameters.get("MFAS_CAN_CHOOSE", "[]")),
             )
+            if session.challenge == SMS:
+                session.texted_code = f"{secrets.randbelow(10**6):06d}"
+                send_text(attributes_of(user)["phone_number"], authentication_text(pool, session.texted_code))
             sessions.open(session, token=asked["Session"])
         return response
 
     def initiate(handler: Handler, data: dict[str, Any]) -> Response:
         return remember(handler(data), data)
+
+    def tokens(user: Any, data: dict[str, Any]) -> Response:
+        result = cognito._build_auth_result(
+            calls.pool_of(data)["Id"], data["ClientId"], user, client_metadata=data.get("ClientMetadata", {})
+        )
+        return answer({"AuthenticationResult": result})
 
     def respond(handler: Handler, data: dict[str, Any]) -> Response:
         challenge = data.get("ChallengeName")
@@ -142,18 +146,25 @@ def install(calls: CognitoCalls) -> None:
             or (session.pool_id, session.client_id) != (pool["Id"], data.get("ClientId"))
             or (session.challenge, session.username) != (challenge, user["Username"])
         ):
-            return error("NotAuthorizedException", "Invalid session for the user, session is expired.")
+            return error("NotAuthorizedException", INVALID_SESSION)
         if not user.get("Enabled", True):
             return error("NotAuthorizedException", "User is disabled.")
-        if challenge == "NEW_PASSWORD_REQUIRED":
-            response = remember(_set_first_password(cognito, pool, user, data), data)
-        elif challenge == "SOFTWARE_TOKEN_MFA":
-            response = _answer_totp(cognito, handler, user, data)
-        elif challenge == "MFA_SETUP" and session.totp_verified:
-            _prefer_totp(user)
-            response = handler(data)
-        else:
-            return error("NotAuthorizedException", "Invalid session for the user.")
+        match challenge:
+            case "NEW_PASSWORD_REQUIRED":
+                response = remember(_set_first_password(cognito, pool, user, data), data)
+            case "SOFTWARE_TOKEN_MFA":
+                response = totp_error(cognito, user, responses.get("SOFTWARE_TOKEN_MFA_CODE")) or tokens(user, data)
+            case "SMS_MFA":
+                response = _text_error(user, session, responses.get("SMS_MFA_CODE")) or tokens(user, data)
+            case "SELECT_MFA_TYPE":
+                if responses.get("ANSWER") not in session.choices:
+                    return error("InvalidParameterException", "ANSWER is none of the factors that can be chosen.")
+                response = remember(answer(_challenge(*factor_challenge(user, responses["ANSWER"]))), data)
+            case _ if session.totp_verified:
+                user.update(_mfa_enabled=sorted({*user.get("_mfa_enabled", []), TOTP}), _preferred_mfa=TOTP)
+                response = tokens(user, data)
+            case _:
+                return error("NotAuthorizedException", INVALID_SESSION)
         if response[0] == 200:
             sessions.close(data["Session"])
         elif content_of(response)["__type"] == "CodeMismatchException":
@@ -167,7 +178,9 @@ def install(calls: CognitoCalls) -> None:
             return handler(data)
         session = sessions.close(data.get("Session"))
         if session is None or session.challenge != "MFA_SETUP":
-            return error("NotAuthorizedException", "Invalid session for the user, session is expired.")
+            return error("NotAuthorizedException", INVALID_SESSION)
+        if TOTP not in factors_of(cognito._user_pools[session.pool_id]):
+            return error("SoftwareTokenMFANotFoundException", "Software Token MFA is not enabled for the user pool.")
         session.totp_secret = base64.b32encode(secrets.token_bytes(20)).decode()
         return answer({"SecretCode": session.totp_secret, "Session": sessions.open(session)})
 
@@ -176,7 +189,7 @@ def install(calls: CognitoCalls) -> None:
             return _verify_signed_in(cognito, handler, data)
         session = sessions.find(data.get("Session"))
         if session is None or not session.totp_secret:
-            return error("NotAuthorizedException", "Invalid session for the user, session is expired.")
+            return error("NotAuthorizedException", INVALID_SESSION)
         user = calls.find_user(cognito._user_pools.get(session.pool_id), session.username)
         step = matching_step(cognito, session.totp_secret, data.get("UserCode"))
         if user is None or step is None:
@@ -186,45 +199,25 @@ def install(calls: CognitoCalls) -> None:
         session.totp_verified = True
         return answer({"Status": "SUCCESS", "Session": sessions.open(session)})
 
-    def prefer(handler: Handler, data: dict[str, Any]) -> Response:
-        if data.get("UserPoolId"):
-            user = calls.find_user(calls.pool_of(data), data.get("Username"))
-        else:
-            user = cognito._user_pool_for_access_token(data.get("AccessToken"))[0]
-        wants_totp = (data.get("SoftwareTokenMfaSettings") or {}).get("Enabled")
-        if user is not None and wants_totp and not user.get("_totp_secret"):
-            return error("InvalidParameterException", "User has not verified software token mfa")
-        return handler(data)
-
     calls.around("InitiateAuth", "AdminInitiateAuth", run=initiate)
     calls.around("RespondToAuthChallenge", "AdminRespondToAuthChallenge", run=respond)
     calls.around("AssociateSoftwareToken", run=associate)
     calls.around("VerifySoftwareToken", run=verify)
-    calls.around("SetUserMFAPreference", "AdminSetUserMFAPreference", run=prefer)
 
 
-def matching_step(cognito: Any, secret: str, code: object) -> int | None:
-    """Return the number of the 30-second step a code is right for, now or one step around it."""
-    now_step = int(time.time() // TOTP_STEP_SECONDS)
-    for offset in (-1, 0, 1):
-        expected = cognito._totp_code(secret, offset)
-        if isinstance(code, str) and hmac.compare_digest(expected.encode(), code.encode()):
-            return now_step + offset
+def _challenge(name: str, parameters: dict[str, str]) -> dict[str, Any]:
+    token = base64.b64encode(secrets.token_bytes(48)).decode()
+    return {"ChallengeName": name, "Session": token, "ChallengeParameters": parameters}
+
+
+def _text_error(user: Any, session: ChallengeSession, code: object) -> Response | None:
+    """Return the error that a code deserves, or None: then the telephone is verified."""
+    expected, session_code = session.texted_code.encode(), str(code).encode()
+    if not expected or not secrets.compare_digest(expected, session_code):
+        return error("CodeMismatchException", "Invalid code or auth state for the user.")
+    # Whoever read the text has the telephone.
+    set_attributes(user, phone_number_verified="true")
     return None
-
-
-def _answer_totp(cognito: Any, handler: Handler, user: Any, data: dict[str, Any]) -> Response:
-    secret = user.get("_totp_secret")
-    if not secret:
-        return error("SoftwareTokenMFANotFoundException", "Software Token MFA does not exist for the user.")
-    step = matching_step(cognito, secret, data["ChallengeResponses"].get("SOFTWARE_TOKEN_MFA_CODE"))
-    # Reference: RFC 6238, 5.2: the second attempt of a code must not be accepted.
-    if step is not None and step <= user.get("_totp_used_step", 0):
-        return error("ExpiredCodeException", "Your software token has already been used once.")
-    response = handler(data)
-    if step is not None and response[0] == 200:
-        user["_totp_used_step"] = step
-    return response
 
 
 def _verify_signed_in(cognito: Any, handler: Handler, data: dict[str, Any]) -> Response:
@@ -239,11 +232,6 @@ def _verify_signed_in(cognito: Any, handler: Handler, data: dict[str, Any]) -> R
     if response[0] == 200:
         user["_mfa_enabled"], user["_preferred_mfa"], user["_totp_used_step"] = enabled, preferred, step
     return response
-
-
-def _prefer_totp(user: Any) -> None:
-    user["_mfa_enabled"] = sorted({*user.get("_mfa_enabled", []), "SOFTWARE_TOKEN_MFA"})
-    user["_preferred_mfa"] = "SOFTWARE_TOKEN_MFA"
 
 
 def _set_first_password(cognito: Any, pool: Any, user: Any, data: dict[str, Any]) -> Response:

@@ -1,4 +1,4 @@
-"""Codes that Cognito mails: random, expiring, replaced by the next one, and limited in wrong attempts.
+"""Codes that Cognito mails and texts: random, expiring, replaced by the next one, and limited in wrong attempts.
 
 MiniStack mails 123456 for every sign-up and 654321 for every forgotten password, for ever and with any number
 of attempts, does not mark an address as verified by its code, and has no attribute verification.
@@ -21,9 +21,11 @@ from portal.localcloud.standins.cognito_calls import (
     error,
     set_attributes,
 )
+from portal.localcloud.standins.cognito_texts import E164, Sender, masked, verification_text
 from portal.localcloud.standins.touchpoints import module_with
 
-VALIDITY_SECONDS = {"sign_up": 24 * 3600, "password": 3600, "email": 24 * 3600}
+VERIFIABLE = ("email", "phone_number")
+VALIDITY_SECONDS = {"sign_up": 24 * 3600, "password": 3600, **dict.fromkeys(VERIFIABLE, 24 * 3600)}
 WRONG_ATTEMPTS = 5
 CODES_AN_HOUR = 20
 # In the user's own record, so that a restart keeps them.
@@ -32,7 +34,7 @@ ISSUED = "_portico_codes"
 _lock = threading.Lock()
 
 
-def install(calls: CognitoCalls) -> None:
+def install(calls: CognitoCalls, send_text: Sender) -> None:
     """Patch the sending and the checking of codes, and add the two attribute verification calls."""
     cognito = module_with(
         "ministack.services.cognito",
@@ -78,41 +80,59 @@ def install(calls: CognitoCalls) -> None:
 
         return around
 
+    def deliver(pool: Any, user: Any, attribute: str) -> dict[str, str]:
+        """Send a code to what is to be verified and return the delivery details."""
+        code, destination = issue(user, attribute, now=time.time()), _pending(user, attribute)
+        if attribute == "phone_number":
+            send_text(destination, verification_text(pool, code))
+            return {"Destination": masked(destination), "DeliveryMedium": "SMS", "AttributeName": attribute}
+        send(pool, user["Username"], {**attributes_of(user), "email": destination}, code, "email")
+        shown = cognito._masked_destination(destination)
+        return {"Destination": shown, "DeliveryMedium": "EMAIL", "AttributeName": attribute}
+
     def send_attribute_code(data: dict[str, Any]) -> Response:
         user, pool = cognito._user_pool_for_access_token(data.get("AccessToken"))
-        if user is None or data.get("AttributeName") != "email" or not _pending_email(user):
+        attribute = data.get("AttributeName", "")
+        if user is None or attribute not in VERIFIABLE or not _pending(user, attribute):
             return error("InvalidParameterException", "The user has no such attribute to verify.")
         if _issued_lately(user, now=time.time()) >= CODES_AN_HOUR:
             return _limit_exceeded()
-        return answer({"CodeDeliveryDetails": mail_attribute_code(cognito, send, pool, user)})
+        return answer({"CodeDeliveryDetails": deliver(pool, user, attribute)})
 
     def verify_attribute(data: dict[str, Any]) -> Response:
         user, _pool = cognito._user_pool_for_access_token(data.get("AccessToken"))
-        if user is None or data.get("AttributeName") != "email":
+        attribute = data.get("AttributeName", "")
+        if user is None or attribute not in VERIFIABLE:
             return error("InvalidParameterException", "The user has no such attribute to verify.")
-        wrong = check(user, "email", data.get("Code"), now=time.time())
+        wrong = check(user, attribute, data.get("Code"), now=time.time())
         if wrong is not None:
             return wrong
-        _use(user, "email")
+        _use(user, attribute)
         return answer({})
 
     def update_attributes(handler: Handler, data: dict[str, Any]) -> Response:
         user, pool = cognito._user_pool_for_access_token(data.get("AccessToken"))
-        email_before = attributes_of(user).get("email") if user else None
+        if user is None:
+            return handler(data)
+        wanted = {one.get("Name"): one.get("Value", "") for one in data.get("UserAttributes") or []}
+        if wanted.get("phone_number") and not E164.fullmatch(wanted["phone_number"]):
+            return error("InvalidParameterException", "Invalid phone number format.")
+        before = attributes_of(user)
+        changed = [name for name in VERIFIABLE if name in wanted and wanted[name] != before.get(name)]
+        if changed and _issued_lately(user, now=time.time()) >= CODES_AN_HOUR:
+            return _limit_exceeded()
         response = handler(data)
-        if user is None or response[0] != 200 or attributes_of(user).get("email") == email_before:
+        if response[0] != 200:
             return response
-        keeps_old = "email" in (pool.get("UserAttributeUpdateSettings") or {}).get(
-            "AttributesRequireVerificationBeforeUpdate", []
-        )
-        if keeps_old and email_before:
-            user[ISSUED] = {**user.get(ISSUED, {}), "new_email": attributes_of(user)["email"]}
-            set_attributes(user, email=email_before)
-        else:
-            set_attributes(user, email_verified="false")
-        if "email" not in (pool.get("AutoVerifiedAttributes") or []):
-            return response
-        return answer({"CodeDeliveryDetailsList": [mail_attribute_code(cognito, send, pool, user)]})
+        settings = pool.get("UserAttributeUpdateSettings") or {}
+        for name in changed:
+            if name in settings.get("AttributesRequireVerificationBeforeUpdate", []) and before.get(name):
+                user[ISSUED] = {**user.get(ISSUED, {}), f"new_{name}": wanted[name]}
+                set_attributes(user, **{name: before[name]})
+            else:
+                set_attributes(user, **{f"{name}_verified": "false"})
+        automatic = [name for name in changed if wanted[name] and name in (pool.get("AutoVerifiedAttributes") or [])]
+        return answer({"CodeDeliveryDetailsList": [deliver(pool, user, name) for name in automatic]})
 
     calls.around("ResendConfirmationCode", "ForgotPassword", run=too_many_codes)
     calls.around("ConfirmSignUp", run=confirm("sign_up"))
@@ -131,7 +151,7 @@ def issue(user: Any, purpose: str, *, now: float) -> str:
         issued[purpose] = {
             "code": code,
             "expires_at": now + VALIDITY_SECONDS[purpose],
-            "email": _pending_email(user) if purpose == "email" else attributes_of(user).get("email"),
+            "destination": _pending(user, purpose) if purpose in VERIFIABLE else attributes_of(user).get("email"),
         }
     return code
 
@@ -153,31 +173,23 @@ def check(user: Any, purpose: str, code: object, *, now: float) -> Response | No
     return None
 
 
-def mail_attribute_code(cognito: Any, send: Any, pool: Any, user: Any) -> dict[str, str]:
-    """Mail a code to the address to verify and return the delivery details."""
-    code = issue(user, "email", now=time.time())
-    address = _pending_email(user)
-    send(pool, user["Username"], {**attributes_of(user), "email": address}, code, "email")
-    masked = cognito._masked_destination(address)
-    return {"Destination": masked, "DeliveryMedium": "EMAIL", "AttributeName": "email"}
-
-
 def _use(user: Any, purpose: str) -> None:
-    """Forget a code that was right and mark the address it was sent to as verified."""
+    """Forget a code that was right and mark what it was sent to as verified."""
     with _lock:
         entry = user.get(ISSUED, {}).pop(purpose, None)
-        if entry is None or not entry["email"]:
+        if entry is None or not entry["destination"]:
             return
-        if purpose == "email":
-            user[ISSUED].pop("new_email", None)
-            set_attributes(user, email=entry["email"], email_verified="true")
-        elif entry["email"] == attributes_of(user).get("email"):
+        if purpose in VERIFIABLE:
+            user[ISSUED].pop(f"new_{purpose}", None)
+            set_attributes(user, **{purpose: entry["destination"], f"{purpose}_verified": "true"})
+        elif entry["destination"] == attributes_of(user).get("email"):
             set_attributes(user, email_verified="true")
 
 
-def _pending_email(user: Any) -> str:
-    new_email: str = user.get(ISSUED, {}).get("new_email") or attributes_of(user).get("email", "")
-    return new_email
+def _pending(user: Any, attribute: str) -> str:
+    """Return the value that is to be verified."""
+    value: str = user.get(ISSUED, {}).get(f"new_{attribute}") or attributes_of(user).get(attribute, "")
+    return value
 
 
 def _issued_lately(user: Any, *, now: float) -> int:

@@ -61,8 +61,8 @@ class Lockout:
 
 
 def install(calls: CognitoCalls) -> None:
-    """Patch what checks a password: signing in, SRP's second step, changing it, the hosted page."""
-    cognito = module_with("ministack.services.cognito", "_challenge_sessions", "_authenticate_hosted_ui_user")
+    """Patch what checks a password: signing in, SRP's second step, changing it."""
+    cognito = module_with("ministack.services.cognito", "_challenge_sessions")
     lockout = Lockout()
 
     def key_for(pool: Any, name: object) -> tuple[str, str]:
@@ -102,21 +102,6 @@ def install(calls: CognitoCalls) -> None:
             return error("LimitExceededException", "Attempt limit exceeded, please try after some time.")
         return response
 
-    # Touchpoint: the hosted sign-in page checks passwords here and not through an action.
-    authenticate_hosted = cognito._authenticate_hosted_ui_user
-
-    def authenticate_on_page(pool: Any, username: Any, password: Any) -> Any:
-        key = key_for(pool, username)
-        if lockout.is_locked(key, now=time.monotonic()):
-            return None, EXCEEDED
-        user, problem = authenticate_hosted(pool, username, password)
-        if user is not None:
-            lockout.succeed(key)
-        elif problem == REFUSED:
-            lockout.fail(key, now=time.monotonic())
-        return user, problem
-
-    cognito._authenticate_hosted_ui_user = authenticate_on_page
     calls.around("InitiateAuth", "AdminInitiateAuth", run=initiate)
     calls.around("RespondToAuthChallenge", "AdminRespondToAuthChallenge", run=respond)
     calls.around("ChangePassword", run=change_password)

@@ -21,6 +21,7 @@ from portal.localcloud.standins.cognito_calls import (
 from portal.localcloud.standins.touchpoints import module_with
 
 COGNITOS_OWN = frozenset({"sub", "email_verified", "phone_number_verified", "identities"})
+ADDRESS_TAKEN = "An account with the given email already exists."
 NOT_WRITABLE = "A client attempted to write unauthorized attribute"
 
 
@@ -89,7 +90,9 @@ def install(calls: CognitoCalls) -> None:
         pool = calls.pool_of(data)
         user = calls.find_user(pool, data.get("Username"))
         if str(data.get("MessageAction", "")).upper() != "RESEND" or user is None:
-            return handler(data)
+            # Of an address that is taken, Cognito says here the same as of a name.
+            is_taken = not data.get("ForceAliasCreation") and _takes_address(pool, user, data)
+            return error("UsernameExistsException", ADDRESS_TAKEN) if is_taken else handler(data)
         if user.get("UserStatus") != "FORCE_CHANGE_PASSWORD":
             message = f"Resend not possible. {user['Username']} status is not FORCE_CHANGE_PASSWORD"
             return error("UnsupportedUserStateException", message)
@@ -111,13 +114,17 @@ def install(calls: CognitoCalls) -> None:
         return refused or handler(data)
 
     def update_by_admin(handler: Handler, data: dict[str, Any]) -> Response:
-        user = calls.find_user(calls.pool_of(data), data.get("Username"))
-        email_before = attributes_of(user).get("email") if user else None
+        pool = calls.pool_of(data)
+        user = calls.find_user(pool, data.get("Username"))
+        if _takes_address(pool, user, data):
+            return error("AliasExistsException", ADDRESS_TAKEN)
+        before = attributes_of(user) if user else {}
         response = handler(data)
         named = {attribute["Name"] for attribute in data.get("UserAttributes") or []}
-        changed = user is not None and attributes_of(user).get("email") != email_before
-        if changed and "email_verified" not in named:
-            set_attributes(user, email_verified="false")
+        for name in ("email", "phone_number"):
+            changed = user is not None and attributes_of(user).get(name) != before.get(name)
+            if changed and f"{name}_verified" not in named:
+                set_attributes(user, **{f"{name}_verified": "false"})
         return response
 
     def confirm_sign_up(handler: Handler, data: dict[str, Any]) -> Response:
@@ -150,10 +157,20 @@ def _write_error(pool: Any, client_id: Any, attributes: Any) -> Response | None:
     return None
 
 
+def _takes_address(pool: Any, user: Any, data: dict[str, Any]) -> bool:
+    """Tell whether a call would verify an address for this user (None: a new one) that is another's."""
+    given = {attribute["Name"]: attribute.get("Value") for attribute in data.get("UserAttributes") or []}
+    if pool is None or "email" not in (pool.get("AliasAttributes") or []) or given.get("email_verified") != "true":
+        return False
+    owner = _verified_owner(pool, given.get("email"))
+    return owner is not None and owner is not user
+
+
 def _verified_owner(pool: Any, email: str | None) -> Any:
     """Return the user for whom an address is verified, or None."""
-    for user in pool["_users"].values() if email else ():
+    wanted = (email or "").lower()
+    for user in pool["_users"].values() if wanted else ():
         attributes = attributes_of(user)
-        if attributes.get("email") == email and attributes.get("email_verified") == "true":
+        if attributes.get("email", "").lower() == wanted and attributes.get("email_verified") == "true":
             return user
     return None

@@ -8,7 +8,11 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from portal.localcloud.standins.aws_calls import CallCounter, identify
+from portal.localcloud.standins.console import PATH as CONSOLE_PATH
+from portal.localcloud.standins.console import Console
 from portal.localcloud.standins.faults import Fault, FaultList, FaultMalformed, Reply, error_reply
+from portal.localcloud.standins.pages import Pages, Request
+from portal.localcloud.standins.saml_provider import PREFIX as SAML_PROVIDER_PREFIX
 from portal.localcloud.standins.snapshots import Snapshots
 
 Message = MutableMapping[str, Any]
@@ -19,14 +23,19 @@ Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None
 CONTROL_PREFIX = "/_portico/"
 # Paths without a signature: a web page in the same browser must not reach them (reset, faults, mails).
 UNSIGNED_PREFIXES = (CONTROL_PREFIX, "/_ministack/", "/_localstack/")
+# Where Cognito's pages are. MiniStack's own sign people in with less than a password: none of them is reached.
+HOSTED_UI_PREFIXES = ("/oauth2/", "/saml2/", "/login", "/logout")
+USER_INFO_PATHS = ("/oauth2/userInfo", "/oauth2/userinfo")
 
 
 class Gateway:
     """Wraps MiniStack's application."""
 
-    def __init__(self, cloud: Application, snapshots: Snapshots) -> None:
+    def __init__(self, cloud: Application, snapshots: Snapshots, console: Console, pages: Pages) -> None:
         self._cloud = cloud
         self._snapshots = snapshots
+        self._console = console
+        self._pages = pages
         self._calls = CallCounter()
         self._faults = FaultList()
 
@@ -39,10 +48,15 @@ class Gateway:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         path: str = scope["path"]
-        if path.startswith(UNSIGNED_PREFIXES) and not _from_this_machine(headers):
+        if path.startswith(SAML_PROVIDER_PREFIX) and _is_addressed_here(headers):
+            # Other sites send people here: that is what it is for.
+            await self._serve(scope, headers, receive, send)
+        elif path.startswith(UNSIGNED_PREFIXES) and not _from_this_machine(headers):
             await answer(send, _json(403, {"message": "other web sites may not use the local cloud"}))
         elif path.startswith(CONTROL_PREFIX):
             await answer(send, self._control(scope["method"], path, await read_body(receive)))
+        elif path == CONSOLE_PATH:
+            await answer(send, self._console.answer(scope["method"], scope["query_string"], await read_body(receive)))
         elif path.startswith(UNSIGNED_PREFIXES):
             self._snapshots.note_request(scope["method"], "")
             await self._cloud(scope, receive, send)
@@ -69,14 +83,28 @@ class Gateway:
             await asyncio.sleep(fault.delay_seconds)
         try:
             if fault is not None and fault.kind == "lost_reply":
-                await self._cloud(scope, receive, _nowhere)
+                await self._serve(scope, headers, receive, _nowhere)
                 # An answer without a length comes in chunks; without a last chunk the server closes the
                 # connection on it, which boto3 takes for a connection closed before the answer.
                 await send({"type": "http.response.start", "status": 200, "headers": []})
             else:
-                await self._cloud(scope, receive, send)
+                await self._serve(scope, headers, receive, send)
         finally:
             self._snapshots.note_request(scope["method"], call.action)
+
+    async def _serve(
+        self, scope: MutableMapping[str, Any], headers: dict[str, str], receive: Receive, send: Send
+    ) -> None:
+        """Answer with a page of our own, or let MiniStack answer."""
+        method, path = scope["method"], scope["path"]
+        page = self._pages.get((method, path))
+        if page is not None:
+            request = Request.read(method, path, scope["query_string"], headers, await read_body(receive))
+            await answer(send, await asyncio.to_thread(page, request))
+        elif path.startswith((*HOSTED_UI_PREFIXES, SAML_PROVIDER_PREFIX)) and path not in USER_INFO_PATHS:
+            await answer(send, _json(404, {"message": f"no {method} {path}"}))
+        else:
+            await self._cloud(scope, receive, send)
 
     def _control(self, method: str, path: str, body: bytes) -> Reply:
         match method, path.removeprefix(CONTROL_PREFIX):
@@ -110,9 +138,11 @@ class Gateway:
 
 def _from_this_machine(headers: dict[str, str]) -> bool:
     """Return whether no other web site sent this: neither across sites nor by a name rebound to this address."""
-    host = headers.get("host", "").rpartition(":")[0]
-    site = headers.get("sec-fetch-site", "none")
-    return host in ("127.0.0.1", "localhost") and site in ("none", "same-origin")
+    return _is_addressed_here(headers) and headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+
+
+def _is_addressed_here(headers: dict[str, str]) -> bool:
+    return headers.get("host", "").rpartition(":")[0] in ("127.0.0.1", "localhost")
 
 
 def _json(status: int, content: object) -> Reply:

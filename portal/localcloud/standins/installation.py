@@ -17,15 +17,36 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
     from portal.localcloud.standins import (
         cognito_challenges,
         cognito_codes,
+        cognito_identity_providers,
+        cognito_lists,
         cognito_lockout,
+        cognito_second_factors,
+        cognito_temporary_passwords,
+        cognito_texts,
         cognito_tokens,
         cognito_users,
+        condition_keys,
+        developer_identities,
+        group_roles,
+        policy_variables,
+        role_policies,
+        role_settings,
+        saml_roles,
         table_settings,
         time_to_live,
+        web_identities,
     )
     from portal.localcloud.standins.cognito_calls import CognitoCalls
+    from portal.localcloud.standins.cognito_federation import Federation
+    from portal.localcloud.standins.cognito_hosted_ui import HostedUi
+    from portal.localcloud.standins.cognito_token_endpoint import TokenEndpoint
+    from portal.localcloud.standins.console import Console
     from portal.localcloud.standins.gateway import Gateway
+    from portal.localcloud.standins.identity_pools import IdentityPools
+    from portal.localcloud.standins.role_sessions import RoleSessions
+    from portal.localcloud.standins.saml_provider import SamlProvider
     from portal.localcloud.standins.snapshots import Snapshots
+    from portal.localcloud.standins.sts_calls import StsCalls
     from portal.localcloud.standins.touchpoints import module_with
 
     app = module_with("ministack.app", "app")
@@ -33,10 +54,30 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
     table_settings.install()
     time_to_live.install(settings.ttl_sweep_seconds, on_delete=snapshots.note_write)
     cognito_tokens.install()
+    group_roles.install()
     calls = CognitoCalls()
     # Each later one runs outside of the earlier: a locked-out user is refused before a challenge is opened.
-    cognito_codes.install(calls)
-    cognito_challenges.install(calls)
+    send_text = cognito_texts.sender()
+    cognito_codes.install(calls, send_text)
+    cognito_second_factors.install(calls)
+    cognito_challenges.install(calls, send_text)
     cognito_users.install(calls)
+    cognito_temporary_passwords.install(calls)
+    cognito_identity_providers.install(calls)
+    cognito_lists.install(calls)
     cognito_lockout.install(calls)
-    return Gateway(app.app, snapshots)
+    policy_variables.install()
+    condition_keys.install()
+    role_policies.install()
+    role_settings.install()
+    roles = RoleSessions()
+    pools = IdentityPools(roles)
+    developer_identities.install(pools)
+    sts_calls = StsCalls(roles)
+    web_identities.install(sts_calls, pools)
+    saml_roles.install(sts_calls)
+    hosted_ui = HostedUi(calls)
+    saml_provider = SamlProvider(settings.port, settings.keys_dir or state_dir)
+    token_endpoint, federation = TokenEndpoint(hosted_ui), Federation(hosted_ui)
+    pages = {**hosted_ui.pages(), **token_endpoint.pages(), **federation.pages(), **saml_provider.pages()}
+    return Gateway(app.app, snapshots, Console(), pages)
