@@ -12,7 +12,8 @@ DEPLOYED := PORTICO_SECRET_KEY=$$(head -c 40 /dev/urandom | base64 | tr -d '\n')
 	PORTICO_FLEET_TABLE=fleet PORTICO_IDEMPOTENCY_TABLE=idempotency PORTICO_SESSIONS_TABLE=sessions PORTICO_AUDIT_TABLE=audit \
 	PORTICO_PEOPLE_TABLE=people PORTICO_DOCUMENTS_TABLE=documents PORTICO_DOCUMENTS_BUCKET=documents \
 	PORTICO_IDENTITY_POOL_ID=eu-west-1:00000000-0000-4000-8000-000000000000 \
-	PORTICO_PERSON_ROLE_ARN=arn:aws:iam::123456789012:role/person PORTICO_HOSTED_UI_URL=https://portico.example.com \
+	PORTICO_PERSON_ROLE_ARN=arn:aws:iam::123456789012:role/person PORTICO_PEOPLE_ROLE_ARNS=arn:aws:iam::123456789012:role/person \
+	PORTICO_HOSTED_UI_URL=https://portico.example.com \
 	PORTICO_URL=https://portal.example.com
 
 .PHONY: run test check fix bench pictures reset clean setup lock

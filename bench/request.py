@@ -22,6 +22,7 @@ from portal.localcloud.cloud import free_port
 
 ROUNDS, REQUESTS, COLD_STARTS = 15, 100, 11
 ROOT = Path(__file__).resolve().parent.parent
+TABLES = ("RIDES", "FLEET", "IDEMPOTENCY", "SESSIONS", "PEOPLE", "DOCUMENTS", "AUDIT")
 
 
 def environment(port: int) -> dict[str, str]:
@@ -38,7 +39,12 @@ def environment(port: int) -> dict[str, str]:
         "PORTICO_PORTAL_CLIENT_ID": "portal",
         "PORTICO_API_CLIENT_ID": tokens.CLIENT_ID,
         "PORTICO_JWKS_URL": f"{stub}/keys",
-        **{f"PORTICO_{name}_TABLE": name.lower() for name in ("RIDES", "FLEET", "IDEMPOTENCY", "SESSIONS", "AUDIT")},
+        "PORTICO_DOCUMENTS_BUCKET": "documents",
+        "PORTICO_IDENTITY_POOL_ID": "eu-west-1:00000000-0000-4000-8000-000000000000",
+        "PORTICO_PERSON_ROLE_ARN": "arn:aws:iam::123456789012:role/person",
+        "PORTICO_PEOPLE_ROLE_ARNS": "arn:aws:iam::123456789012:role/person",
+        "PORTICO_HOSTED_UI_URL": stub,
+        **{f"PORTICO_{name}_TABLE": name.lower() for name in TABLES},
     }
 
 

@@ -20,6 +20,7 @@ from ninja.parser import Parser
 from portal import api_docs
 from portal.accounts.api import Caller
 from portal.accounts.api import router as me
+from portal.accounts.aws_credentials_api import router as aws_credentials
 from portal.dynamo.table import BadCursor
 from portal.errors import Failure
 from portal.middleware import reference
@@ -171,3 +172,4 @@ def unexpected(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 api.add_router("", me)
 api.add_router("/ride", rides)
+api.add_router("/api/aws-credentials", aws_credentials)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.conf import settings
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from ninja import Schema
 from pydantic import Field
@@ -59,6 +61,9 @@ def refuse(request: HttpRequest, status: int, message: str = "") -> HttpResponse
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, SessionInterrupted) and not is_api(request):
+        # It was ended elsewhere while this request was under way.
+        return HttpResponseRedirect(settings.LOGIN_URL)
     return refuse(request, 400)
 
 

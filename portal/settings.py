@@ -28,6 +28,7 @@ TABLES = {
 DOCUMENTS_BUCKET = env.str("PORTICO_DOCUMENTS_BUCKET")
 IDENTITY_POOL_ID = env.str("PORTICO_IDENTITY_POOL_ID")
 PERSON_ROLE_ARN = env.str("PORTICO_PERSON_ROLE_ARN")
+PEOPLE_ROLE_ARNS = env.list("PORTICO_PEOPLE_ROLE_ARNS")
 DEVELOPER_PROVIDER = env.str("PORTICO_DEVELOPER_PROVIDER", default="portico")
 HOSTED_UI_URL = env.str("PORTICO_HOSTED_UI_URL")
 
@@ -59,11 +60,14 @@ SAML_SIGN_IN_URL = env.str("PORTICO_SAML_SIGN_IN_URL", default="")
 VOUCHER_ISSUER = env.str("PORTICO_VOUCHER_ISSUER", default="")
 VOUCHER_KEYS_URL = env.str("PORTICO_VOUCHER_KEYS_URL", default="")
 
+# Whether CloudFront is in front and nothing else can be reached: then its headers say where a browser is.
+BEHIND_CLOUDFRONT = env.bool("PORTICO_BEHIND_CLOUDFRONT", default=False)
+
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["portal.accounts.backend.CognitoBackend"]
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "/sign-in/"
+LOGOUT_REDIRECT_URL = "/sign-in/?stay"  # whoever leaves is not sent on to the company's sign-in
 
 SESSION_ENGINE = "portal.dynamo.sessions"
 SESSION_COOKIE_AGE = 12 * 60 * 60  # the refresh token's validity in the template
@@ -105,6 +109,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "portal.dynamo",
     "portal.accounts",
+    "portal.people",
     "portal.apps.PortalConfig",
     "rides",
 ]
@@ -185,7 +190,8 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [_SELF, "data:"] + ([_TILE_SERVER] if MAP_TILES_URL else []),
         "font-src": [_SELF],
         "connect-src": [_SELF],
-        "form-action": [_SELF],
+        # Signing out leads on to the hosted UI, which ends its own session.
+        "form-action": [_SELF, HOSTED_UI_URL],
         "frame-ancestors": [_NONE],
         "base-uri": [_NONE],
     }

@@ -17,6 +17,7 @@ from django.test import Client
 
 import portal.settings
 from portal import aws
+from portal.accounts import credentials
 from portal.dynamo.client import DynamoDB
 from portal.localcloud import samples
 from portal.localcloud.cloud import REGION, Cloud, free_port
@@ -116,6 +117,7 @@ def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
                 setattr(settings, name, getattr(portal.settings, name))
         aws.session.cache_clear()
         aws.client.cache_clear()
+        aws._boto3.cache_clear()
         # Take on the role now, so that no test counts the call.
         credentials = aws.session().get_credentials()
         assert credentials
@@ -218,6 +220,25 @@ def client_for(cloud: TestCloud) -> Callable[..., Client]:
         return client
 
     return sign_in
+
+
+@pytest.fixture
+def people_roles(cloud: TestCloud) -> Iterator[list[str]]:
+    """The ARNs of the roles that people take on. Nobody's sessions are ended there, before the test and after it."""
+
+    def clear() -> None:
+        iam = cloud.admin("iam")
+        for arn in settings.PEOPLE_ROLE_ARNS:
+            role = arn.rpartition("/")[2]
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+                if name.startswith("ended-"):
+                    iam.delete_role_policy(RoleName=role, PolicyName=name)
+        credentials.forget_all()
+        cloud.forget_calls()
+
+    clear()
+    yield settings.PEOPLE_ROLE_ARNS
+    clear()
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ os.environ.update(
         "PORTICO_DOCUMENTS_BUCKET": "documents",
         "PORTICO_IDENTITY_POOL_ID": "eu-west-1:00000000-0000-4000-8000-000000000000",
         "PORTICO_PERSON_ROLE_ARN": "arn:aws:iam::123456789012:role/person",
+        "PORTICO_PEOPLE_ROLE_ARNS": "arn:aws:iam::123456789012:role/person",
         "PORTICO_HOSTED_UI_URL": "http://127.0.0.1:9",
     }
 )

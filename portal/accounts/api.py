@@ -16,7 +16,7 @@ from ninja.utils import check_csrf
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_pascal
 
-from portal.accounts import tokens
+from portal.accounts import session, tokens
 from portal.accounts.models import Claims, User
 
 router = Router(tags=["Me"])
@@ -36,6 +36,7 @@ class Caller(HttpBearer):
         claims = authorizer_claims(request)
         if claims is not None:
             request.user = User.from_claims(from_authorizer(claims))
+            session.bring(request, _token(request.headers.get("Authorization", "")))
         elif header := request.headers.get("Authorization"):
             request.user = self.authenticate(request, header)
         elif request.user.is_authenticated:
@@ -47,12 +48,19 @@ class Caller(HttpBearer):
         return request.user
 
     def authenticate(self, request: HttpRequest, token: str) -> User:
+        token = _token(token)
         try:
-            return User.from_claims(tokens.verify(re.sub(r"^Bearer +", "", token, flags=re.IGNORECASE)))
+            user = User.from_claims(tokens.verify(token))
         except tokens.InvalidToken as error:
             raise AuthenticationError(
                 message="The Authorization header holds no valid ID token, or it expired."
             ) from error
+        session.bring(request, token)
+        return user
+
+
+def _token(header: str) -> str:
+    return re.sub(r"^Bearer +", "", header, flags=re.IGNORECASE)
 
 
 def authorizer_claims(request: HttpRequest) -> Claims | None:

@@ -1,4 +1,4 @@
-"""The user pool: the only module that speaks to cognito-idp.
+"""The user pool: signing in, signing up and passwords. second_factor.py has what belongs to that.
 
 Whatever Cognito refuses for a reason that a person can act on becomes a `Refused` whose text is written for them.
 Reference: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/Welcome.html
@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -41,9 +42,12 @@ from portal.accounts.refusals import (
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.type_defs import AuthenticationResultTypeTypeDef
 
+# The challenges that Portico knows. A second factor is called as its challenge is.
 NEW_PASSWORD = "NEW_PASSWORD_REQUIRED"  # noqa: S105 - the name of a challenge
 TOTP = "SOFTWARE_TOKEN_MFA"
-TOTP_SETUP = "MFA_SETUP"
+SMS = "SMS_MFA"
+SELECT = "SELECT_MFA_TYPE"
+SETUP = "MFA_SETUP"
 
 INVITE_AGAIN_SECONDS = 60
 
@@ -66,6 +70,10 @@ class Challenge:
     name: str
     username: str
     session: str = field(repr=False)
+    # The second factors that there are to choose from, or to set up.
+    kinds: tuple[str, ...] = ()
+    # Where a code went, as Cognito shows it: +*******1234.
+    sent_to: str = ""
 
 
 # --- What Cognito refuses --------------------------------------------------------------------------------------------
@@ -75,7 +83,7 @@ _OWN_DOING = (UsernameTaken, WrongCurrentPassword, CodeMismatch, CodeExpired, Ch
 
 
 @contextmanager
-def _refusals(**more: type[Refused]) -> Iterator[None]:
+def refusing(**more: type[Refused]) -> Iterator[None]:
     """Turn Cognito's errors into refusals, those by name in `more` first."""
     try:
         yield
@@ -121,7 +129,7 @@ def _sentence(reason: str) -> str:
 
 def sign_in(username: str, password: str) -> Tokens | Challenge:
     """Check a password. Raises WrongPassword, UserNotConfirmed, PasswordResetRequired, TooManyAttempts."""
-    with _refusals(
+    with refusing(
         InvalidParameterException=WrongPassword,  # a user name that can be nobody's
         NotAuthorizedException=WrongPassword,
         UserNotFoundException=WrongPassword,
@@ -143,9 +151,9 @@ def check_password(username: str, password: str) -> None:
 
 
 def answer_challenge(challenge: Challenge, **answers: str) -> Tokens | Challenge:
-    """Answer with NEW_PASSWORD or SOFTWARE_TOKEN_MFA_CODE. Raises CodeMismatch, CodeExpired, PasswordRefused,
-    ChallengeExpired."""
-    with _refusals(NotAuthorizedException=ChallengeExpired, InvalidParameterException=PasswordRefused):
+    """Answer with NEW_PASSWORD, SOFTWARE_TOKEN_MFA_CODE, SMS_MFA_CODE or ANSWER. Raises CodeMismatch, CodeExpired,
+    PasswordRefused, ChallengeExpired."""
+    with refusing(NotAuthorizedException=ChallengeExpired, InvalidParameterException=PasswordRefused):
         answer = aws.client("cognito-idp").admin_respond_to_auth_challenge(
             **_pool(),
             ChallengeName=challenge.name,  # type: ignore[arg-type]
@@ -161,7 +169,11 @@ def answer_challenge(challenge: Challenge, **answers: str) -> Tokens | Challenge
 
 def refresh(refresh_token: str, *, username: str) -> Tokens:
     """Return new tokens. Raises SignedOut where the user was disabled, deleted or signed out everywhere."""
-    with _refusals(NotAuthorizedException=SignedOut, UserNotFoundException=SignedOut):
+    with refusing(
+        NotAuthorizedException=SignedOut,
+        ResourceNotFoundException=SignedOut,  # a client that was replaced
+        UserNotFoundException=SignedOut,
+    ):
         answer = aws.client("cognito-idp").admin_initiate_auth(
             **_pool(),
             AuthFlow="REFRESH_TOKEN_AUTH",
@@ -170,12 +182,14 @@ def refresh(refresh_token: str, *, username: str) -> Tokens:
     return _tokens(answer["AuthenticationResult"], refresh_token)
 
 
-def sign_out(refresh_token: str) -> None:
-    """Revoke a refresh token and every token made with it, if Cognito can: else it ends by itself."""
+def sign_out(refresh_token: str) -> bool:
+    """Revoke a refresh token and every token made with it. Tell whether that was done: else it ends by itself."""
     with _best_effort("A refresh token could not be revoked"):
         aws.client("cognito-idp").revoke_token(
-            Token=refresh_token, ClientId=settings.PORTAL_CLIENT_ID, ClientSecret=_client_secret()
+            Token=refresh_token, ClientId=settings.PORTAL_CLIENT_ID, ClientSecret=client_secret()
         )
+        return True
+    return False
 
 
 def sign_out_everywhere(username: str) -> bool:
@@ -190,11 +204,18 @@ def _outcome(answer: Mapping[str, Any], username: str) -> Tokens | Challenge:
     if result := answer.get("AuthenticationResult"):
         return _tokens(result, "")
     name = answer["ChallengeName"]
-    if name not in (NEW_PASSWORD, TOTP, TOTP_SETUP):
+    if name not in (NEW_PASSWORD, TOTP, SMS, SELECT, SETUP):
         raise UnknownChallenge(name)
-    # Who signed in by e-mail address answers the challenge by user name.
     parameters = answer.get("ChallengeParameters", {})
-    return Challenge(name, parameters.get("USER_ID_FOR_SRP", username), answer["Session"])
+    kinds = json.loads(parameters.get("MFAS_CAN_CHOOSE") or parameters.get("MFAS_CAN_SETUP") or "[]")
+    return Challenge(
+        name,
+        # Who signed in by e-mail address answers the challenge by user name.
+        parameters.get("USER_ID_FOR_SRP", username),
+        answer["Session"],
+        tuple(kinds),
+        parameters.get("CODE_DELIVERY_DESTINATION", ""),
+    )
 
 
 def _tokens(result: AuthenticationResultTypeTypeDef, refresh_token: str) -> Tokens:
@@ -208,7 +229,7 @@ def sign_up(username: str, password: str, *, email: str, given_name: str, family
     """Create an unconfirmed user and mail them a code. Return where it went, as Cognito shows it: a***@e***.
     Raises UsernameTaken, PasswordRefused, EmailRefused …"""
     attributes = {"email": email, "given_name": given_name, "family_name": family_name}
-    with _refusals(InvalidParameterException=InputRefused):
+    with refusing(InvalidParameterException=InputRefused):
         answer = aws.client("cognito-idp").sign_up(
             **_client(username),
             Password=password,
@@ -220,7 +241,7 @@ def sign_up(username: str, password: str, *, email: str, given_name: str, family
 def confirm(username: str, code: str) -> None:
     """Confirm the e-mail address of who signed up; who did so already is told nothing else.
     Raises CodeMismatch, CodeExpired, EmailTaken, TooManyAttempts."""
-    with _refusals(UserNotFoundException=CodeMismatch, InvalidParameterException=CodeMismatch):
+    with refusing(UserNotFoundException=CodeMismatch, InvalidParameterException=CodeMismatch):
         try:
             aws.client("cognito-idp").confirm_sign_up(**_client(username), ConfirmationCode=code)
         except ClientError as error:
@@ -230,7 +251,7 @@ def confirm(username: str, code: str) -> None:
 
 def resend(username: str) -> None:
     """Mail a new code to someone who signed up and has not confirmed it; nothing tells whether there is such a user."""
-    with _refusals():
+    with refusing():
         try:
             aws.client("cognito-idp").resend_confirmation_code(**_client(username))
         except ClientError as error:
@@ -244,7 +265,7 @@ def resend(username: str) -> None:
 def forgot_password(username: str) -> None:
     """Mail a code, or a fresh invitation to someone who never used a temporary password; nothing tells whether there is
     such a user. Raises TooManyAttempts."""
-    with _refusals():
+    with refusing():
         try:
             aws.client("cognito-idp").forgot_password(**_client(username))
         except ClientError as error:
@@ -290,7 +311,7 @@ def find_sub(username: str) -> str | None:
 def confirm_forgot_password(username: str, code: str, password: str) -> None:
     """Set a new password by the mailed code. Raises CodeMismatch, PasswordRefused, TooManyAttempts."""
     # For a name that nobody has, Cognito says "mismatch"; who has no code open must not be told apart from that.
-    with _refusals(
+    with refusing(
         ExpiredCodeException=CodeMismatch,
         NotAuthorizedException=CodeMismatch,
         UserNotFoundException=CodeMismatch,
@@ -302,7 +323,7 @@ def confirm_forgot_password(username: str, code: str, password: str) -> None:
 
 def change_password(access_token: str, *, old: str, new: str) -> None:
     """Raises WrongCurrentPassword, PasswordRefused, TooManyAttempts, SignedOut."""
-    with _refusals(NotAuthorizedException=SignedOut, InvalidParameterException=PasswordRefused):
+    with refusing(NotAuthorizedException=SignedOut, InvalidParameterException=PasswordRefused):
         try:
             aws.client("cognito-idp").change_password(
                 AccessToken=access_token, PreviousPassword=old, ProposedPassword=new
@@ -313,65 +334,12 @@ def change_password(access_token: str, *, old: str, new: str) -> None:
             raise
 
 
-# --- The second factor ------------------------------------------------------------------------------------------------
-
-
-def has_totp(access_token: str) -> bool:
-    """Tell whether someone signs in with a code from an app, too. Raises SignedOut."""
-    with _refusals(NotAuthorizedException=SignedOut, UserNotFoundException=SignedOut):
-        user = aws.client("cognito-idp").get_user(AccessToken=access_token)
-    return TOTP in user.get("UserMFASettingList", [])
-
-
-def start_totp(access_token: str) -> str:
-    """Return a new secret for an authenticator app, in base 32. Raises SignedOut."""
-    with _refusals(NotAuthorizedException=SignedOut):
-        return aws.client("cognito-idp").associate_software_token(AccessToken=access_token)["SecretCode"]
-
-
-def finish_totp(access_token: str, code: str) -> None:
-    """Ask for a code at every sign-in from now on. Raises CodeMismatch, SignedOut."""
-    with _refusals(NotAuthorizedException=SignedOut, InvalidParameterException=CodeMismatch):
-        answer = aws.client("cognito-idp").verify_software_token(AccessToken=access_token, UserCode=code)
-        if answer["Status"] != "SUCCESS":
-            raise CodeMismatch
-        _prefer_totp(access_token, enabled=True)
-
-
-def start_totp_at_sign_in(challenge: Challenge) -> tuple[str, Challenge]:
-    """Return a new secret for someone who must set a second factor up to come in, and the challenge as it goes on.
-    Raises ChallengeExpired."""
-    with _refusals(NotAuthorizedException=ChallengeExpired):
-        answer = aws.client("cognito-idp").associate_software_token(Session=challenge.session)
-    return answer["SecretCode"], replace(challenge, session=answer["Session"])
-
-
-def finish_totp_at_sign_in(challenge: Challenge, code: str) -> Tokens | Challenge:
-    """Raises CodeMismatch, ChallengeExpired."""
-    with _refusals(NotAuthorizedException=ChallengeExpired, InvalidParameterException=CodeMismatch):
-        answer = aws.client("cognito-idp").verify_software_token(Session=challenge.session, UserCode=code)
-    if answer["Status"] != "SUCCESS":
-        raise CodeMismatch
-    return answer_challenge(replace(challenge, session=answer["Session"]))
-
-
-def turn_off_totp(access_token: str) -> None:
-    """Ask for the password alone from now on. Raises SignedOut."""
-    with _refusals(NotAuthorizedException=SignedOut):
-        _prefer_totp(access_token, enabled=False)
-
-
-def _prefer_totp(access_token: str, *, enabled: bool) -> None:
-    aws.client("cognito-idp").set_user_mfa_preference(
-        AccessToken=access_token, SoftwareTokenMfaSettings={"Enabled": enabled, "PreferredMfa": enabled}
-    )
-
-
 # --- The portal's own client ------------------------------------------------------------------------------------------
 
 
 @cache
-def _client_secret() -> str:
+def client_secret() -> str:
+    """Return the secret of the portal's client: read once, and again by whom it fails, after `cache_clear`."""
     answer = aws.client("cognito-idp").describe_user_pool_client(
         UserPoolId=settings.USER_POOL_ID, ClientId=settings.PORTAL_CLIENT_ID
     )
@@ -381,7 +349,7 @@ def _client_secret() -> str:
 def _secret_hash(username: str) -> str:
     # Reference: https://docs.aws.amazon.com/cognito/latest/developerguide/signing-up-users-in-your-app.html
     message = (username + settings.PORTAL_CLIENT_ID).encode()
-    return base64.b64encode(hmac.digest(_client_secret().encode(), message, hashlib.sha256)).decode()
+    return base64.b64encode(hmac.digest(client_secret().encode(), message, hashlib.sha256)).decode()
 
 
 class _Pool(TypedDict):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from django import forms
 from django.core.validators import RegexValidator
+
+from portal.accounts.cognito import SMS, TOTP
 
 # The words for infrastructure/portal.yaml's password policy; a test compares the two.
 PASSWORD_RULES = "At least 12 characters, among them a small and a capital letter, a digit and a symbol."  # noqa: S105
@@ -51,6 +55,13 @@ class CodeField(forms.CharField):
         return "".join((super().to_python(value) or "").split())
 
 
+class FactorCodeField(CodeField):
+    """A second factor's code. Refused, it does not come back with the form: the next one is another."""
+
+    def bound_data(self, data: object, initial: object) -> object:
+        return ""
+
+
 class SignInForm(forms.Form):
     username = username_field(autofocus="autofocus")
     password = password_field("Password", autocomplete="current-password")
@@ -81,7 +92,46 @@ class ConfirmForm(forms.Form):
 
 
 class AuthenticatorCodeForm(forms.Form):
-    code = CodeField("Code from your authenticator app", autofocus="autofocus")
+    code = FactorCodeField("Code from your authenticator app", autofocus="autofocus")
+
+
+class TextCodeForm(forms.Form):
+    code = FactorCodeField("Code from the text message", autofocus="autofocus")
+
+
+FACTORS = ((TOTP, "A code from my authenticator app"), (SMS, "A code in a text message"))
+
+
+class ChooseFactorForm(forms.Form):
+    kind = forms.ChoiceField(label="What will you use?", choices=FACTORS, widget=forms.RadioSelect, initial=TOTP)
+
+
+class PreferForm(forms.Form):
+    kind = forms.ChoiceField(
+        label="When I sign in, ask for",
+        choices=(*FACTORS, ("", "Whichever I choose each time")),
+        widget=forms.RadioSelect,
+        required=False,
+    )
+
+
+class PhoneForm(forms.Form):
+    phone_number = forms.CharField(
+        label="Phone number",
+        max_length=40,
+        help_text="With the country code, such as +44 7700 900123. A code is sent to it.",
+        widget=forms.TextInput(attrs={"autocomplete": "tel", "inputmode": "tel", "type": "tel", "autofocus": ""}),
+    )
+    password = password_field("Current password", autocomplete="current-password")
+
+    def clean_phone_number(self) -> str:
+        """Return the number in E.164, e.g. +447700900123."""
+        # "(0)" is what some write between the country code and the rest, and nobody dials from abroad.
+        number = re.sub(r"\(0\)|[\s().\u2010-\u2015/-]", "", self.cleaned_data["phone_number"])
+        number = re.sub(r"^00", "+", number)
+        if not re.fullmatch(r"\+[1-9][0-9]{6,14}", number):
+            raise forms.ValidationError("Write the number with its country code, such as +44 7700 900123.")
+        return number
 
 
 class ChoosePasswordForm(forms.Form):
@@ -102,5 +152,9 @@ class ChangePasswordForm(forms.Form):
     new_password = new_password_field()
 
 
-class TurnOffForm(forms.Form):
-    password = password_field("Current password", autocomplete="current-password")
+class PasswordForm(forms.Form):
+    password = password_field("Current password", autocomplete="current-password", autofocus="autofocus")
+
+
+class AccountPasswordForm(forms.Form):
+    password = password_field("Password of that account", autocomplete="current-password", autofocus="autofocus")

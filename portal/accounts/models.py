@@ -64,6 +64,14 @@ class User(models.Model):
         return self.given_name or self.username
 
     @property
+    def is_federated(self) -> bool:
+        """Whether the user pool has this person from an identity provider alone. Someone who joined the two has the
+        local account's name."""
+        identities = self.claims.get("identities") or ()
+        names = [f"{one.get('providerName')}_{one.get('userId')}" for one in identities if isinstance(one, dict)]
+        return self.username.lower() in map(str.lower, names)
+
+    @property
     def _grants(self) -> list[rules.Grant]:
         return [settings.GROUP_PERMISSIONS[group] for group in self.groups if group in settings.GROUP_PERMISSIONS]
 

@@ -1,4 +1,4 @@
-"""A signed-in person's own account: who they are, their password, their second factor."""
+"""A signed-in person's own account: who they are, and their password."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import render, resolve_url
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import TemplateView
 
-from portal.accounts import cognito, forms, refusals, session, totp
+from portal import aws
+from portal.accounts import cognito, forms, refusals, second_factor, session
 from portal.accounts.models import User
-from portal.accounts.views import AskCognito, proceed, start_again
-
-TOTP_SECRET = "totp-secret"  # noqa: S105 - what the session calls it until the first code is right
+from portal.accounts.views import AskCognito, end_other_sessions, proceed, start_again
 
 
 class OwnAccount(LoginRequiredMixin):
@@ -43,15 +41,43 @@ class OwnAccount(LoginRequiredMixin):
         return session.access_token(self.request)
 
 
+class CognitoAccountOnly:
+    """A page about a password or a second factor; whoever has neither here is told where theirs are."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not session.has_cognito_account(request):
+            return render(request, "accounts/managed_elsewhere.html", {"door": session.door(request)})
+        return super().dispatch(request, *args, **kwargs)  # type: ignore[misc,no-any-return]
+
+
 @method_decorator(never_cache, name="dispatch")
 class Profile(OwnAccount, TemplateView):
     template_name = "accounts/profile.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(has_totp=cognito.has_totp(self.access_token), **kwargs)
+        has_account = session.has_cognito_account(self.request)
+        return super().get_context_data(
+            has_account=has_account,
+            door=session.door(self.request),
+            second_factor=self._second_factor() if has_account else "",
+            **kwargs,
+        )
+
+    def _second_factor(self) -> str:
+        """Return "on", "off", "required" where one must still be set up, "none" where the pool has none, or "unknown"
+        while Cognito does not answer: the page is about more than that."""
+        try:
+            policy, factors = second_factor.policy(), second_factor.of(self.access_token)
+        except Exception as error:
+            if not aws.is_transient(error):
+                raise
+            return "unknown"
+        if factors.kinds:
+            return "on"
+        return ("required" if policy.is_required else "off") if policy.kinds else "none"
 
 
-class ChangePassword(OwnAccount, AskCognito):
+class ChangePassword(OwnAccount, CognitoAccountOnly, AskCognito):
     form_class = forms.ChangePasswordForm
     template_name = "accounts/change_password.html"
 
@@ -59,59 +85,15 @@ class ChangePassword(OwnAccount, AskCognito):
     def ask(self, answers: dict[str, str]) -> HttpResponse:
         cognito.change_password(self.access_token, old=answers["password"], new=answers["new_password"])
         messages.success(self.request, "Your password is changed.")
-        session.end_everywhere(self.request, self.user.username)
+        user = self.user
+        end_other_sessions(self.request, user.username, sub=user.sub)
         try:
-            outcome = cognito.sign_in(self.user.username, answers["new_password"])
+            outcome = cognito.sign_in(user.username, answers["new_password"])
         except refusals.Refused as error:
             return start_again(self.request, error)
+        except Exception as error:
+            if not aws.is_transient(error):
+                raise
+            # The old session is over and the new password is set: the form cannot be sent again.
+            return start_again(self.request, refusals.SignedOut())
         return proceed(self.request, outcome, resolve_url("accounts:profile"))
-
-
-class TwoFactor(OwnAccount, AskCognito):
-    """Turn the second factor on: a secret, shown once as a picture, and a first code to prove that it arrived.
-
-    Turned on already, it can be turned off with the password.
-    """
-
-    def get_template_names(self) -> list[str]:
-        return [f"accounts/two_factor_{self.step}.html"]
-
-    def get_form_class(self) -> type[Form]:
-        return {"start": Form, "scan": forms.AuthenticatorCodeForm, "on": forms.TurnOffForm}[self.step]
-
-    @property
-    def step(self) -> str:
-        if not hasattr(self, "_step"):
-            if TOTP_SECRET in self.request.session:
-                self._step = "scan"
-            else:
-                self._step = "on" if cognito.has_totp(self.access_token) else "start"
-        return self._step
-
-    def post(self, request: HttpRequest, *args: str, **kwargs: Any) -> HttpResponse:
-        if "leave" in request.POST:
-            request.session.pop(TOTP_SECRET, None)
-            return redirect("accounts:profile")
-        return super().post(request, *args, **kwargs)
-
-    @sensitive_variables()
-    def ask(self, answers: dict[str, str]) -> HttpResponse:
-        match self.step:
-            case "start":
-                self.request.session[TOTP_SECRET] = cognito.start_totp(self.access_token)
-                return redirect("accounts:two-factor")
-            case "scan":
-                cognito.finish_totp(self.access_token, answers["code"])
-                del self.request.session[TOTP_SECRET]
-                messages.success(self.request, "From now on, signing in asks for a code from your app.")
-            case "on":
-                cognito.check_password(self.user.username, answers["password"])
-                cognito.turn_off_totp(self.access_token)
-                messages.success(self.request, "From now on, your password alone signs you in.")
-        return redirect("accounts:profile")
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        context = super().get_context_data(**kwargs)
-        if secret := self.request.session.get(TOTP_SECRET):
-            context |= totp.invitation(secret, self.user.username)
-        return context

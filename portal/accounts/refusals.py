@@ -4,13 +4,15 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """Cognito said no. `about` is the form field it is about; str() is the sentence for the person."""
+    """Cognito said no. `about` is the form field it is about; str() is the sentence for the person, `reason` what the
+    log says."""
 
     about = ""
     sentence = "That did not work."
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(self.sentence.format(reason=reason))
+        self.reason = reason
 
 
 class WrongPassword(Refused):
@@ -77,12 +79,51 @@ class ChallengeExpired(Refused):
     sentence = "That took too long. Sign in again."
 
 
+class PhoneRefused(Refused):
+    about = "phone_number"
+    sentence = "No text message can be sent to that number."
+
+
+class LastFactor(Refused):
+    sentence = "Everybody here needs a second factor, and this is the only one you have. Turn another one on first."
+
+
+class NoFactorToSetUp(Refused):
+    sentence = (
+        "Your account needs a second factor that cannot be set up here. Ask an operator to add your phone number."
+    )
+
+
 class UnknownChallenge(Refused):
     sentence = "Your account asks for a second factor that Portico does not know ({reason}). Ask an operator."
 
 
 class SignedOut(Refused):
     sentence = "You have been signed out. Sign in again."
+
+
+class IdentityInUse(Refused):
+    sentence = "That way of signing in has its own corner in AWS already, which cannot be joined with this one."
+
+
+class AssertionRefused(Refused):
+    sentence = "Your company's word for you was not accepted. Start again at its sign-in page."
+
+
+class VoucherRefused(Refused):
+    sentence = "The other system's word for you was not accepted. Start again there."
+
+
+class AccountClosed(SignedOut):
+    sentence = "The account that this way in leads to is closed. Ask an operator."
+
+
+class AccountGone(AccountClosed):
+    """There is no such account any more."""
+
+
+class ArrivalExpired(Refused):
+    sentence = "That took too long, or was used already. Start again."
 
 
 BY_ERROR: dict[str, type[Refused]] = {

@@ -1,10 +1,12 @@
-"""The way in: signing in and out, signing up, and setting a forgotten password anew.
+"""The way in by password: signing in and out, signing up, and setting a forgotten password anew.
 
 What one step must remember for the next is in the session on the server, never in the form.
 """
 
 from __future__ import annotations
 
+import logging
+from dataclasses import asdict
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -21,13 +23,18 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_POST
 from django.views.generic import FormView
 
-from portal.accounts import cognito, forms, refusals, session, totp
+from portal import aws
+from portal.accounts import cognito, forms, refusals, second_factor, session, totp
+from portal.accounts.doors import federation
+from portal.middleware import reference
 
 Outcome = cognito.Tokens | cognito.Challenge
 
 # What the session remembers between two steps.
 CHALLENGE, CONFIRMING, RECOVERING, USERNAME = "challenge", "confirming", "recovering", "username"
 MAILED_TO, NEXT = "mailed-to", "next"
+
+log = logging.getLogger(__name__)
 
 
 @method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
@@ -43,6 +50,23 @@ class AskCognito(FormView):  # type: ignore[type-arg]
         except refusals.Refused as error:
             form.add_error(error.about if error.about in form.fields else None, str(error))
             return self.form_invalid(form)
+        except Exception as error:
+            if not aws.is_transient(error):
+                raise
+            return self.form_kept(form, error)
+
+    def form_kept(self, form: Form, error: Exception) -> HttpResponse:
+        """Answer 503 where Cognito does not answer: what was filled in stays, but for passwords and codes."""
+        log.warning("Cognito did not answer a form (%s).", type(error).__name__)
+        form.add_error(
+            None,
+            "This does not work just now: the service that knows your account does not answer. Try again in a moment. "
+            f"Reference: {reference.get()}",
+        )
+        answer = self.form_invalid(form)
+        answer.status_code = 503
+        answer["Retry-After"] = "2"
+        return answer
 
     def ask(self, answers: dict[str, str]) -> HttpResponse:
         raise NotImplementedError
@@ -69,26 +93,29 @@ def sign_in_next(request: HttpRequest) -> HttpResponse:
     return redirect(reverse("accounts:sign-in") + (f"?{urlencode({'next': target})}" if target else ""))
 
 
-def proceed(request: HttpRequest, outcome: Outcome, target: str) -> HttpResponse:
-    """Sign in with the tokens, or go on to the page of the challenge."""
+def proceed(
+    request: HttpRequest, outcome: Outcome, target: str, *, joining: dict[str, Any] | None = None
+) -> HttpResponse:
+    """Sign in with the tokens, or go on to the page of the challenge. `joining`: whom to join with the account, once it
+    is proven."""
     if isinstance(outcome, cognito.Tokens):
         session.sign_in(request, outcome)
+        if joining:
+            from portal.accounts.doors.joining import finish
+
+            target = finish(request, joining, target)
         return HttpResponseRedirect(target)
-    state = {}
-    if outcome.name == cognito.TOTP_SETUP:
-        state["secret"], outcome = cognito.start_totp_at_sign_in(outcome)
+    state: dict[str, Any] = {}
+    if outcome.name == cognito.SETUP:
+        state["secret"], outcome = second_factor.start_totp_at_sign_in(outcome)
     # From here on the session is worth something: it gets a new key.
     request.session.flush()
-    request.session[CHALLENGE] = {
-        "name": outcome.name,
-        "username": outcome.username,
-        "session": outcome.session,
-        "next": target,
-        **state,
-    }
+    request.session[CHALLENGE] = {**asdict(outcome), "next": target, "joining": joining, **state}
     pages = {
         cognito.TOTP: "accounts:sign-in-code",
-        cognito.TOTP_SETUP: "accounts:sign-in-two-factor",
+        cognito.SMS: "accounts:sign-in-code",
+        cognito.SELECT: "accounts:sign-in-choose",
+        cognito.SETUP: "accounts:sign-in-two-factor",
         cognito.NEW_PASSWORD: "accounts:sign-in-new-password",
     }
     return redirect(pages[outcome.name])
@@ -101,7 +128,17 @@ class SignIn(AskCognito):
     def get(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if request.user.is_authenticated:
             return HttpResponseRedirect(after_sign_in(request))
+        # Not where the page has something to say, or somebody just left: they would be sent round and round.
+        if "stay" not in request.GET and not messages.get_messages(request):
+            provider = settings.SIGN_IN_PROVIDER
+            if provider and provider in federation.providers():
+                query = urlencode({"provider": provider, "next": request.GET.get("next", "")})
+                return HttpResponseRedirect(f"{reverse('accounts:hosted')}?{query}")
         return super().get(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        takes_assertions = bool(settings.SAML_PROVIDER_ARN and settings.SAML_SIGN_IN_URL)
+        return super().get_context_data(providers=federation.providers(), takes_assertions=takes_assertions, **kwargs)
 
     def get_initial(self) -> dict[str, Any]:
         return {"username": self.request.GET.get("username") or self.request.session.get(USERNAME, "")}
@@ -129,19 +166,26 @@ class SignIn(AskCognito):
 class AnswerChallenge(AskCognito):
     """The step between the password and the tokens."""
 
-    name: ClassVar[str]
+    names: ClassVar[tuple[str, ...]]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.session.get(CHALLENGE, {}).get("name") != self.name:
+        if request.session.get(CHALLENGE, {}).get("name") not in self.names:
             return redirect("accounts:sign-in")
         return super().dispatch(request, *args, **kwargs)
+
+    @property
+    def challenge(self) -> cognito.Challenge:
+        state = self.request.session[CHALLENGE]
+        return cognito.Challenge(
+            state["name"], state["username"], state["session"], tuple(state["kinds"]), state["sent_to"]
+        )
 
     @sensitive_variables()
     def ask(self, answers: dict[str, str]) -> HttpResponse:
         state = self.request.session[CHALLENGE]
-        challenge = cognito.Challenge(state["name"], state["username"], state["session"])
         try:
-            return proceed(self.request, self.answer(challenge, answers), state["next"])
+            outcome = self.answer(self.challenge, answers)
+            return proceed(self.request, outcome, state["next"], joining=state.get("joining"))
         except refusals.ChallengeExpired as error:
             self.request.session.flush()
             return start_again(self.request, error)
@@ -149,20 +193,36 @@ class AnswerChallenge(AskCognito):
     def answer(self, challenge: cognito.Challenge, answers: dict[str, str]) -> Outcome:
         raise NotImplementedError
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(challenge=self.challenge, **kwargs)
+
 
 class SignInCode(AnswerChallenge):
-    form_class = forms.AuthenticatorCodeForm
     template_name = "accounts/sign_in_code.html"
-    name = cognito.TOTP
+    names = (cognito.TOTP, cognito.SMS)
+
+    def get_form_class(self) -> type[Form]:
+        return forms.TextCodeForm if self.challenge.name == cognito.SMS else forms.AuthenticatorCodeForm
 
     def answer(self, challenge: cognito.Challenge, answers: dict[str, str]) -> Outcome:
-        return cognito.answer_challenge(challenge, SOFTWARE_TOKEN_MFA_CODE=answers["code"])
+        return cognito.answer_challenge(challenge, **{f"{challenge.name}_CODE": answers["code"]})
+
+
+class SignInChoose(AnswerChallenge):
+    """Choose which second factor to show, where somebody has two."""
+
+    form_class = forms.ChooseFactorForm
+    template_name = "accounts/sign_in_choose.html"
+    names = (cognito.SELECT,)
+
+    def answer(self, challenge: cognito.Challenge, answers: dict[str, str]) -> Outcome:
+        return cognito.answer_challenge(challenge, ANSWER=answers["kind"])
 
 
 class SignInNewPassword(AnswerChallenge):
     form_class = forms.ChoosePasswordForm
     template_name = "accounts/sign_in_new_password.html"
-    name = cognito.NEW_PASSWORD
+    names = (cognito.NEW_PASSWORD,)
 
     def answer(self, challenge: cognito.Challenge, answers: dict[str, str]) -> Outcome:
         return cognito.answer_challenge(challenge, NEW_PASSWORD=answers["new_password"])
@@ -173,10 +233,10 @@ class SignInTwoFactor(AnswerChallenge):
 
     form_class = forms.AuthenticatorCodeForm
     template_name = "accounts/two_factor_scan.html"
-    name = cognito.TOTP_SETUP
+    names = (cognito.SETUP,)
 
     def answer(self, challenge: cognito.Challenge, answers: dict[str, str]) -> Outcome:
-        return cognito.finish_totp_at_sign_in(challenge, answers["code"])
+        return second_factor.finish_totp_at_sign_in(challenge, answers["code"])
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         state = self.request.session[CHALLENGE]
@@ -186,9 +246,10 @@ class SignInTwoFactor(AnswerChallenge):
 
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
+    target = session.way_out(request)
     session.sign_out(request)
     messages.success(request, "You are signed out.")
-    return redirect(settings.LOGOUT_REDIRECT_URL)
+    return HttpResponseRedirect(target)
 
 
 # --- Signing up -------------------------------------------------------------------------------------------------------
@@ -255,6 +316,15 @@ def resend_code(request: HttpRequest) -> HttpResponse:
     return redirect("accounts:sign-up-confirm")
 
 
+def end_other_sessions(request: HttpRequest, username: str, *, sub: str | None = None) -> None:
+    """End all sessions of someone who has a new password, and tell them where that is not certain."""
+    if not session.end_everywhere(request, username, sub=sub):
+        messages.warning(
+            request,
+            "You could not be signed out elsewhere. If someone else may know your password, change it once more.",
+        )
+
+
 # --- A forgotten password ---------------------------------------------------------------------------------------------
 
 
@@ -283,7 +353,7 @@ class ForgotPasswordConfirm(AskCognito):
         username = self.request.session[RECOVERING]
         cognito.confirm_forgot_password(username, answers["code"], answers["new_password"])
         target = self.request.session.get(NEXT, "")
-        session.end_everywhere(self.request, username)
+        end_other_sessions(self.request, username)
         self.request.session.update({USERNAME: username, NEXT: target})
         messages.success(self.request, "Your new password is set. Now sign in.")
         return sign_in_next(self.request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 import re
 import struct
 import time
@@ -14,14 +15,27 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 
 from portal import aws
+from portal.accounts import second_factor, session
+from portal.accounts.doors import federation
+from tests import saml
+from tests.accounts.company import Company, company
 from tests.conftest import TestCloud
 
 PASSWORD = "Portico-2026!"
 # What Cognito says of a user name that can be nobody's.
 MISFIT = "Value at 'username' failed to satisfy constraint: Member must satisfy regular expression pattern: \\S+"
+
+
+@pytest.fixture(autouse=True)
+def _no_memories(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget that Cognito did not answer another test, and which second factors the pool had there."""
+    monkeypatch.setattr(session, "_not_before", 0.0)
+    second_factor._policy.cache_clear()
+    federation.forget_providers()
 
 
 @dataclass(frozen=True)
@@ -115,3 +129,47 @@ def cognito_refuses(cloud: TestCloud) -> Iterator[Callable[[str, str, str], None
 def errors(answer: object) -> dict[str, list[str]]:
     """Return what a form's page says beside its fields."""
     return {name: list(said) for name, said in answer.context["form"].errors.items()}  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def acme(cloud: TestCloud) -> Iterator[Company]:
+    """The company, with a key that the tests have."""
+    with company(cloud) as acme:
+        cloud.forget_calls()
+        yield acme
+
+
+@pytest.fixture(scope="session")
+def saml_arns(_cloud: TestCloud) -> dict[str, str]:
+    """The company's provider in IAM, by a key that the tests have, and a role that trusts it as the template's does."""
+    iam = _cloud.admin("iam")
+    provider = iam.create_saml_provider(Name="tests", SAMLMetadataDocument=saml.metadata())["SAMLProviderArn"]
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Federated": provider},
+        "Action": "sts:AssumeRoleWithSAML",
+        "Condition": {"StringEquals": {"SAML:aud": f"{_cloud.outputs['Url']}/sign-in/saml/acs/"}},
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName="tests-saml", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    return {"provider": provider, "role": role}
+
+
+@pytest.fixture
+def assertion(cloud: TestCloud, settings: Any, saml_arns: dict[str, str]) -> Callable[..., str]:
+    """Return a function that makes a signed response for the portal; its arguments are those of tests.saml.response."""
+    settings.SAML_PROVIDER_ARN, settings.SAML_ROLE_ARN = saml_arns["provider"], saml_arns["role"]
+    settings.SAML_SIGN_IN_URL = saml.SIGN_IN_URL
+    cloud.forget_calls()
+
+    def make(**what: Any) -> str:
+        return saml.response(**{**saml_arns, "acs": f"{settings.PORTAL_URL}/sign-in/saml/acs/", **what})
+
+    return make
+
+
+def go_on(client: Client, **fields: str) -> HttpResponse:
+    """Press "Continue" on the page that asks whether somebody is whom another party names."""
+    page = client.get("/sign-in/arrival/")
+    seen = page.context["arrival"].seen if page.context and "arrival" in page.context else ""
+    return client.post("/sign-in/arrival/", {"seen": seen, **fields})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.test import Client
 
 from portal.accounts.session import REFRESH_SECONDS
 from tests.accounts.conftest import Someone, age
-from tests.conftest import TestCloud
+from tests.conftest import SignedUp, TestCloud
 
 REFRESH = ("cognito-idp", "AdminInitiateAuth")
 
@@ -102,6 +103,15 @@ def test_who_is_out_is_anonymous_to_the_api_on_that_very_request(
     assert client.get("/me").status_code == 401
 
 
+def test_who_is_out_is_led_out_by_a_part_of_a_page_too(cloud: TestCloud, client: Client, someone: Someone) -> None:
+    end_by(cloud, "disabled", someone, {})
+    age(client, seconds_left=30)
+    answer = client.get("/rides/near/", headers={"HX-Request": "true", "HX-Current-URL": "https://testserver/rides/"})
+    assert answer.status_code == 204
+    assert answer["HX-Redirect"] == "/sign-in/?next=%2Frides%2F"
+    assert "You have been signed out" in client.get("/sign-in/").content.decode()
+
+
 def test_expired_refresh_token_ends_the_session(cloud: TestCloud, client: Client) -> None:
     age(client, seconds_left=30)
     session = client.session
@@ -109,30 +119,6 @@ def test_expired_refresh_token_ends_the_session(cloud: TestCloud, client: Client
     session.save()
     assert client.get("/me").status_code == 401
     assert cloud.items("sessions") == []
-
-
-@pytest.mark.parametrize("kind", ["error", "throttle"])
-def test_cognito_out_of_order_is_not_noticed_while_the_token_is_good(
-    cloud: TestCloud, client: Client, kind: str
-) -> None:
-    age(client, seconds_left=40)
-    cloud.faults.add(service="cognito-idp", action="AdminInitiateAuth", kind=kind)
-    assert client.get("/me").status_code == 200
-    cloud.faults.clear()
-    assert client.get("/me").status_code == 200
-    assert client.session["claims"]["exp"] > time.time() + 600
-
-
-def test_cognito_out_of_order_is_answered_503_once_the_token_has_expired(cloud: TestCloud, client: Client) -> None:
-    client.raise_request_exception = False
-    age(client, seconds_left=-1)
-    cloud.faults.add(service="cognito-idp", action="AdminInitiateAuth", kind="error")
-    assert client.get("/rides/").status_code == 503
-    answer = client.get("/me")
-    assert answer.status_code == 503
-    assert set(answer.json()) == {"Error", "Reference"}
-    cloud.faults.clear()
-    assert client.get("/me").status_code == 200
 
 
 def test_request_that_does_not_ask_who_it_is_reads_no_session(cloud: TestCloud, client: Client) -> None:
@@ -144,6 +130,8 @@ def test_session_that_ended_elsewhere_is_over_here(cloud: TestCloud, client: Cli
     cloud.empty("sessions")
     assert client.get("/profile/")["Location"] == "/sign-in/?next=/profile/"
     assert not client.cookies[settings.SESSION_COOKIE_NAME].value
+    assert "You have been signed out" in client.get("/sign-in/").content.decode()
+    assert "You have been signed out" not in client.get("/sign-in/").content.decode()
 
 
 def test_part_of_a_page_that_needs_a_sign_in_leads_the_whole_window_there(cloud: TestCloud, client: Client) -> None:
@@ -154,3 +142,52 @@ def test_part_of_a_page_that_needs_a_sign_in_leads_the_whole_window_there(cloud:
     assert answer.status_code == 204
     assert "Location" not in answer
     assert answer["HX-Redirect"] == "/sign-in/?next=%2Frides%2Fabc%2F"
+
+
+def test_signing_in_costs_two_writes(cloud: TestCloud, someone: Someone) -> None:
+    client = Client()
+    client.post("/sign-in/", {"username": someone.username, "password": someone.password})
+    cloud.forget_calls()
+    Client().post("/sign-in/", {"username": someone.username, "password": someone.password})
+    assert cloud.calls() == {REFRESH: 1, ("dynamodb", "UpdateItem"): 1, ("dynamodb", "PutItem"): 1}
+
+
+def test_stored_session_stays_small(cloud: TestCloud, client: Client) -> None:
+    def size() -> int:
+        [item] = cloud.items("sessions")
+        return len(str(item))
+
+    before = size()
+    for _ in range(3):
+        age(client, seconds_left=5)
+        client.get("/profile/")
+        client.get("/profile/sessions/")
+    assert size() < before + 100
+    assert size() < 10_000
+
+
+# --- What people can write themselves ---------------------------------------------------------------------------------
+
+
+def test_attributes_that_people_write_themselves_give_no_rights_and_no_other_identity(
+    cloud: TestCloud, client: Client, someone: Someone, operator: SignedUp
+) -> None:
+    before = client.get("/me").json()
+    cognito = cloud.admin("cognito-idp")
+    written = {"given_name": "operators", "family_name": "operator", "email": operator.email}
+    for name, value in written.items():
+        with suppress(cognito.exceptions.ClientError):
+            cognito.update_user_attributes(
+                AccessToken=client.session["tokens"]["access"], UserAttributes=[{"Name": name, "Value": value}]
+            )
+    forbidden = ("preferred_username", "profile", "custom:groups", "cognito:groups", "email_verified", "sub")
+    for name in forbidden:
+        with pytest.raises(cognito.exceptions.ClientError):
+            cognito.update_user_attributes(
+                AccessToken=client.session["tokens"]["access"], UserAttributes=[{"Name": name, "Value": "operators"}]
+            )
+    age(client, seconds_left=5)
+    after = client.get("/me").json()
+    assert after["GivenName"] == "operators"
+    assert (after["Sub"], after["Username"], after["Groups"]) == (before["Sub"], before["Username"], [])
+    assert client.get("/admin/").status_code == 403

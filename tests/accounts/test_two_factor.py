@@ -11,6 +11,7 @@ from django.conf import settings
 from django.test import Client
 
 from portal.accounts import totp
+from portal.localcloud.people import PASSWORD
 from tests.accounts.conftest import Someone, errors
 from tests.accounts.conftest import totp as code_of
 from tests.conftest import TestCloud
@@ -31,9 +32,9 @@ def secret_on(page: str) -> str:
 def enrolled(client_for: Callable[..., Client], someone: Someone) -> tuple[Client, str]:
     """A signed-in person with a second factor, and the secret in their app."""
     client = client_for(someone)
-    client.post("/profile/two-factor/")
-    secret = secret_on(client.get("/profile/two-factor/").content.decode())
-    assert client.post("/profile/two-factor/", {"code": code_of(secret)})["Location"] == "/profile/"
+    client.post("/profile/two-factor/app/", {"password": PASSWORD})
+    secret = secret_on(client.get("/profile/two-factor/app/").content.decode())
+    assert client.post("/profile/two-factor/app/", {"code": code_of(secret)})["Location"] == "/profile/two-factor/"
     return client, secret
 
 
@@ -41,21 +42,26 @@ def test_looking_at_the_page_makes_no_secret(
     cloud: TestCloud, client_for: Callable[..., Client], someone: Someone
 ) -> None:
     client = client_for(someone)
-    client.get("/profile/two-factor/")
-    assert cloud.calls() == {("dynamodb", "GetItem"): 1, ("cognito-idp", "GetUser"): 1}
+    client.get("/profile/two-factor/app/")
+    calls = {("dynamodb", "GetItem"): 1, ("cognito-idp", "GetUser"): 1}
+    assert cloud.calls() == {**calls, ("cognito-idp", "GetUserPoolMfaConfig"): 1}
+    # The pool's policy is remembered for some minutes.
+    cloud.forget_calls()
+    client.get("/profile/two-factor/app/")
+    assert cloud.calls() == calls
 
 
 def test_picture_and_letters_carry_the_same_secret(
     cloud: TestCloud, client_for: Callable[..., Client], someone: Someone
 ) -> None:
     client = client_for(someone)
-    client.post("/profile/two-factor/")
-    page = client.get("/profile/two-factor/").content.decode()
+    client.post("/profile/two-factor/app/", {"password": PASSWORD})
+    page = client.get("/profile/two-factor/app/").content.decode()
     secret = secret_on(page)
     assert 'src="data:image/svg+xml' in page
     assert totp.invitation(secret, someone.username)["qr"] in page.replace("&#x27;", "'")
     assert "style=" not in page
-    assert secret_on(client.get("/profile/two-factor/").content.decode()) == secret
+    assert secret_on(client.get("/profile/two-factor/app/").content.decode()) == secret
 
 
 def test_app_is_told_who_and_where() -> None:
@@ -69,14 +75,14 @@ def test_profile_tells_whether_it_is_on(cloud: TestCloud, enrolled: tuple[Client
     client, _ = enrolled
     page = client.get("/profile/").content.decode()
     assert "signing in asks for a code from your app" in page
-    assert "Turn the second factor off" in page
+    assert '<span class="tag good">On</span>' in page
 
 
 def test_wrong_first_code_leaves_it_off(cloud: TestCloud, client_for: Callable[..., Client], someone: Someone) -> None:
     client = client_for(someone)
-    client.post("/profile/two-factor/")
-    secret = secret_on(client.get("/profile/two-factor/").content.decode())
-    answer = client.post("/profile/two-factor/", {"code": code_of(secret, steps=50)})
+    client.post("/profile/two-factor/app/", {"password": PASSWORD})
+    secret = secret_on(client.get("/profile/two-factor/app/").content.decode())
+    answer = client.post("/profile/two-factor/app/", {"code": code_of(secret, steps=50)})
     assert "code" in errors(answer)
     assert secret_on(answer.content.decode()) == secret
     assert sign_in(Client(), someone) == "/profile/"
@@ -84,9 +90,9 @@ def test_wrong_first_code_leaves_it_off(cloud: TestCloud, client_for: Callable[.
 
 def test_it_can_be_left_off_half_way(cloud: TestCloud, client_for: Callable[..., Client], someone: Someone) -> None:
     client = client_for(someone)
-    client.post("/profile/two-factor/")
-    assert client.post("/profile/two-factor/", {"leave": "yes"})["Location"] == "/profile/"
-    assert "Turn on a second factor" in client.get("/profile/two-factor/").content.decode()
+    client.post("/profile/two-factor/app/", {"password": PASSWORD})
+    assert client.post("/profile/two-factor/app/", {"leave": "yes"})["Location"] == "/profile/two-factor/"
+    assert "Set up an authenticator app" in client.get("/profile/two-factor/app/").content.decode()
     assert sign_in(Client(), someone) == "/profile/"
 
 
@@ -132,13 +138,37 @@ def test_code_can_be_guessed_a_few_times_only(cloud: TestCloud, enrolled: tuple[
 
 def test_turning_it_off_takes_the_password(cloud: TestCloud, enrolled: tuple[Client, str], someone: Someone) -> None:
     client, _ = enrolled
-    answer = client.post("/profile/two-factor/", {"password": "Wrong-password-1!"})
+    answer = client.post("/profile/two-factor/off/app/", {"password": "Wrong-password-1!"})
     assert errors(answer) == {"password": ["That is not your current password."]}
     assert sign_in(Client(), someone) == "/sign-in/code/"
-    answer = client.post("/profile/two-factor/", {"password": someone.password})
-    assert answer["Location"] == "/profile/"
+    answer = client.post("/profile/two-factor/off/app/", {"password": someone.password})
+    assert answer["Location"] == "/profile/two-factor/"
     assert "Turn a second factor on" in client.get("/profile/").content.decode()
     assert sign_in(Client(), someone) == "/profile/"
+
+
+def test_another_app_takes_the_password_too(cloud: TestCloud, enrolled: tuple[Client, str], someone: Someone) -> None:
+    client, old = enrolled
+    assert set(errors(client.post("/profile/two-factor/app/"))) == {"password"}
+    answer = client.post("/profile/two-factor/app/", {"password": "Wrong-password-1!"})
+    assert errors(answer) == {"password": ["That is not your current password."]}
+    client.post("/profile/two-factor/app/", {"password": someone.password})
+    new = secret_on(client.get("/profile/two-factor/app/").content.decode())
+    assert client.post("/profile/two-factor/app/", {"code": code_of(new)}).status_code == 302
+    elsewhere = Client()
+    sign_in(elsewhere, someone)
+    assert "code" in errors(elsewhere.post("/sign-in/code/", {"code": code_of(old, steps=1)}))
+    assert elsewhere.post("/sign-in/code/", {"code": code_of(new, steps=1)}).status_code == 302
+
+
+@pytest.mark.parametrize("path", ["app/", "phone/", "off/app/", "off/phone/"])
+def test_stranger_is_sent_to_sign_in(cloud: TestCloud, client: Client, path: str) -> None:
+    answer = client.post(f"/profile/two-factor/{path}", {"password": "x", "phone_number": "+447700900123"})
+    assert answer["Location"].startswith("/sign-in/?next=")
+
+
+def test_there_is_no_third_kind(cloud: TestCloud, client_for: Callable[..., Client], someone: Someone) -> None:
+    assert client_for(someone).get("/profile/two-factor/off/pigeon/").status_code == 404
 
 
 class TestPoolThatDemandsOne:

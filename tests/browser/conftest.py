@@ -38,7 +38,9 @@ def portal_url(cloud: TestCloud) -> Iterator[str]:
     """Serve the portal at the address that Cognito sends people back to, as this process with its settings."""
     from portal.wsgi import application
 
-    server = make_server("127.0.0.1", urlsplit(settings.PORTAL_URL).port, application, server_class=_Server, handler_class=_Quiet)
+    server = make_server(
+        "127.0.0.1", urlsplit(settings.PORTAL_URL).port, application, server_class=_Server, handler_class=_Quiet
+    )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield settings.PORTAL_URL
@@ -48,11 +50,12 @@ def portal_url(cloud: TestCloud) -> Iterator[str]:
 
 
 @pytest.fixture
-def context(browser: Browser, portal_url: str) -> Iterator[BrowserContext]:
-    """A fresh browser profile in which the portal is the whole internet."""
+def context(browser: Browser, portal_url: str, cloud: TestCloud) -> Iterator[BrowserContext]:
+    """A fresh browser profile in which the portal and the local cloud's pages are the whole internet."""
     context = browser.new_context(base_url=portal_url, reduced_motion="reduce")
     context.set_default_timeout(10_000)
-    context.route(lambda url: not url.startswith((portal_url, "data:")), lambda route: route.abort())
+    known = (f"{portal_url}/", f"{cloud.endpoint}/", "data:")
+    context.route(lambda url: not url.startswith(known), lambda route: route.abort())
     yield context
     context.close()
 

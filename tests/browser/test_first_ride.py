@@ -36,6 +36,8 @@ def test_a_newcomer_signs_up_enrols_an_authenticator_and_is_given_a_ride(page: P
     expect(page.get_by_role("heading", name="Katherine")).to_be_visible()
 
     page.goto("/profile/two-factor/")
+    page.get_by_role("link", name="Set up an app").click()
+    page.get_by_label("Current password").fill(password)
     page.get_by_role("button", name="Show me the picture to scan").click()
     expect(page.get_by_alt_text("QR code")).to_be_visible()
     secret = re.sub(r"\s", "", page.locator("#secret").inner_text())

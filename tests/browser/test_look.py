@@ -17,12 +17,24 @@ HERE = Place(latitude=47.6, longitude=-122.3)
 SIZES = {"phone": (360, 740), "tablet": (768, 1024), "wide": (1440, 900)}
 
 OUTSIDE = ["/", "/sign-in/", "/sign-up/", "/forgot-password/", "/local/", "/api/docs"]
-INSIDE = ["/", "/rides/", "/profile/", "/profile/password/", "/profile/two-factor/"]
+INSIDE = [
+    "/",
+    "/rides/",
+    "/profile/",
+    "/profile/password/",
+    "/profile/two-factor/",
+    "/profile/two-factor/app/",
+    "/profile/two-factor/phone/",
+    "/profile/sessions/",
+    "/aws-access/",
+]
 ADMIN = [
     "/admin/",
     "/admin/rides/unicorn/",
     "/admin/rides/unicorn/angel/change/",
     "/admin/rides/ride/",
+    "/admin/people/person/",
+    "/admin/people/person/rider/change/",
     "/admin/dynamo/auditentry/",
 ]
 
@@ -44,6 +56,11 @@ def look(page, path):
     """Open a page and return what is wrong with it, at the width it has and at those of other screens."""
     page.goto(path)
     page.wait_for_load_state("networkidle")
+    return shown(page, path)
+
+
+def shown(page, what):
+    """Return what is wrong with the page that is open, at the width it has and at those of other screens."""
     problems = violations(page)
     before = page.viewport_size
     for name, (width, height) in SIZES.items():
@@ -51,11 +68,11 @@ def look(page, path):
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             problems.append(f"hangs over on a {name} screen")
     page.set_viewport_size(before)
-    return [f"{path} {problem}" for problem in problems]
+    return [f"{what} {problem}" for problem in problems]
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "wide")])
-def test_axe_finds_nothing_and_nothing_hangs_over(page, sign_in, operator, fleet, scheme, size):
+def test_axe_finds_nothing_and_nothing_hangs_over(page, sign_in, operator, fleet, people_roles, scheme, size):
     fleet("rocinante", Name="Rocinante", Color="Yellow", Latitude=47.65)
     fleet("angel", Name="Angel")
     dispatch.request_ride(HERE, by=operator, now=timezone.now() - timedelta(days=1))
@@ -68,6 +85,11 @@ def test_axe_finds_nothing_and_nothing_hangs_over(page, sign_in, operator, fleet
         problems += look(page, path)
     page.get_by_text("Cancel this ride").click()
     problems += violations(page)
+    for button in ("Environment variables", "A file for the AWS CLI", "Open the console", "End my AWS access"):
+        page.goto("/aws-access/")
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_text("In effect since" if "End" in button else "This is shown once.")).to_be_visible()
+        problems += shown(page, button)
     assert not problems
 
 

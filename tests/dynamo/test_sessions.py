@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.test import Client
 
-from portal.dynamo.sessions import SessionStore, session_id
+from portal.dynamo.sessions import SHOWN, SessionStore, of, session_id, take
 from tests.conftest import TestCloud
 
 
@@ -100,6 +101,9 @@ def test_reading_a_session_is_one_call(stored: SessionStore, cloud: TestCloud) -
 
 
 def test_visitor_who_only_looks_gets_no_cookie_and_costs_no_call(cloud: TestCloud, client: Client) -> None:
+    # Which doors there are is asked once in some minutes.
+    client.get("/sign-in/")
+    cloud.forget_calls()
     for path in ("/", "/sign-in/", "/sign-up/", "/forgot-password/"):
         answer = client.get(path)
         assert answer.status_code == 200
@@ -114,6 +118,40 @@ def test_throttled_session_is_answered_503(cloud: TestCloud, stored: SessionStor
     answer = client.get("/")
     assert answer.status_code == 503
     assert answer["X-Reference"] in answer.content.decode()
+
+
+def test_new_session_is_one_write(cloud: TestCloud) -> None:
+    session = SessionStore()
+    session["colour"] = "verdigris"
+    session.save()
+    assert cloud.calls() == {("dynamodb", "PutItem"): 1}
+
+
+def test_what_is_shown_of_a_session_is_beside_its_data(cloud: TestCloud) -> None:
+    session = SessionStore()
+    session[SHOWN] = {"Sub": "sub", "SignedInAt": "2026-11-21T07:20:19.123Z", "Device": "Firefox", "Place": ""}
+    session["tokens"] = "secret"
+    session.save()
+    [item] = cloud.items("sessions")
+    assert set(item) == {"SessionId", "Data", "ExpiresAt", "SeenAt", "Sub", "SignedInAt", "Device"}
+    [one] = of("sub", now=datetime.now(UTC)).records
+    assert (one.session_id, one.device, one.place) == (session_id(session.session_key), "Firefox", "")
+    assert of("somebody else", now=datetime.now(UTC)).records == []
+
+
+def test_session_is_taken_by_its_owner_only_and_once(cloud: TestCloud) -> None:
+    session = SessionStore()
+    session[SHOWN] = {"Sub": "sub", "SignedInAt": "2026-11-21T07:20:19.123Z"}
+    session["colour"] = "verdigris"
+    session.save()
+    one = session_id(session.session_key)
+    assert take(one, sub="somebody else") is None
+    taken = take(one, sub="sub")
+    assert taken
+    assert taken["colour"] == "verdigris"
+    assert take(one, sub="sub") is None
+    with pytest.raises(UpdateError):
+        session.save()
 
 
 def expire(session: SessionStore, cloud: TestCloud) -> None:

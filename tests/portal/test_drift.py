@@ -23,7 +23,13 @@ def keys_of(schema):
 def tables():
     from portal.dynamo.table import Table
 
-    for module in ("portal.dynamo.audit", "rides.dispatch", "rides.ride"):
+    for module in (
+        "portal.accounts.people",
+        "portal.dynamo.audit",
+        "portal.dynamo.sessions",
+        "rides.dispatch",
+        "rides.ride",
+    ):
         for value in vars(importlib.import_module(module)).values():
             if isinstance(value, Table):
                 yield pytest.param(value, id=value._setting)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Callable
 
 from cfnlint.decode import cfn_yaml
+from django.conf import settings
 from django.test import Client
 
-from portal.accounts import cognito
+from portal.accounts import cognito, iam, identity_pool, people, second_factor
+from portal.accounts.doors import federation
 from portal.localcloud.cloud import TEMPLATE
 from portal.localcloud.people import PASSWORD
+from tests.accounts.company import START, company
 from tests.conftest import SignedUp, TestCloud
 
 # What a transaction's parts are called in a policy.
@@ -34,11 +38,69 @@ def last_mail(cloud: TestCloud, username: str) -> str:
     return [mail["BodyText"] for mail in cloud.mails() if f"{username}@example.com" in mail["To"]][-1]
 
 
+def end_access(cloud: TestCloud, client: Client) -> None:
+    """Look at what may be taken of AWS, and end it, on a role with a denial that has nothing left to refuse."""
+    role = settings.PERSON_ROLE_ARN.rpartition("/")[2]
+    statement = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+    cloud.admin("iam").put_role_policy(
+        RoleName=role,
+        PolicyName="ended-20200101T000000Z-somebody",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
+    iam._described.cache_clear()
+    assert client.get("/aws-access/").status_code == 200
+    assert client.post("/aws-access/end/").status_code == 302
+
+
+def operate(cloud: TestCloud, client: Client, username: str) -> None:
+    """Do everything to somebody's account that an operator can."""
+    here = f"/admin/people/person/{username}"
+    client.get("/admin/people/person/")
+    client.get("/admin/people/person/?group=operators")
+    who = {"UserPoolId": cloud.outputs["UserPoolId"], "Username": username}
+    phone = [{"Name": "phone_number", "Value": "+447700900123"}, {"Name": "phone_number_verified", "Value": "true"}]
+    cloud.admin("cognito-idp").admin_update_user_attributes(**who, UserAttributes=phone)
+    [sub] = [
+        one["Value"]
+        for one in cloud.admin("cognito-idp").admin_get_user(**who)["UserAttributes"]
+        if one["Name"] == "sub"
+    ]
+    sms = {"Enabled": True, "PreferredMfa": True}
+    cloud.admin("cognito-idp").admin_set_user_mfa_preference(**who, SMSMfaSettings=sms)
+    for act, fields in [
+        ("edit", {"given_name": "New", "email": f"{username}@example.com"}),
+        ("groups", {"groups": ["auditors"]}),
+        ("groups", {"opened": ["auditors"]}),
+        ("reset-second-factor", {}),
+        ("disable", {}),
+        ("enable", {}),
+        ("reset-password", {}),
+    ]:
+        assert client.post(f"{here}/{act}/", {"sub": sub, **fields}).status_code == 302, act
+
+
+def connect_and_disconnect(cloud: TestCloud, client: Client, person: SignedUp) -> None:
+    """Come in through the company, connect that, and disconnect it and another system's word again."""
+    federation.forget_providers()
+    with company(cloud) as acme:
+        assert acme.sign_in(Client(), "e-permissions", person.email)["Location"] == "/profile/connections/join/"
+        acme.sign_in(client, "e-permissions", person.email, f"{START}&connect")
+        client.post("/profile/connections/connect/")
+    stranger = f"vouched:{uuid.uuid4().hex}"
+    people.link(stranger, sub=person.sub, username=person.username)
+    identity, _ = identity_pool.vouch(stranger, sub=person.sub)
+    people.remember_identity(person.sub, identity)
+    for way in ({"link": stranger}, {"provider": "Acme", "user": "e-permissions"}):
+        answer = client.post("/profile/connections/disconnect/", way, follow=True)
+        assert "is disconnected" in answer.content.decode()
+
+
 def test_every_action_that_the_role_allows_is_called(
     cloud: TestCloud,
     fleet: Callable[..., str],
     rider: SignedUp,
     operator: SignedUp,
+    people_roles: list[str],
     client_for: Callable[..., Client],
 ) -> None:
     fleet("angel", Name="Angel")
@@ -55,7 +117,8 @@ def test_every_action_that_the_role_allows_is_called(
     administrator.admin_set_user_password(UserPoolId=pool, Username=forgetful, Password=PASSWORD, Permanent=True)
     riders, operators = client_for(rider), client_for(operator)
     cloud.forget_calls()
-    cognito._client_secret.cache_clear()
+    cognito.client_secret.cache_clear()
+    second_factor._policy.cache_clear()
 
     newcomers = Client()
     newcomers.post("/forgot-password/", {"username": invited})
@@ -74,7 +137,12 @@ def test_every_action_that_the_role_allows_is_called(
     )
     assert ride.status_code == 200
     riders.get("/rides/")
+    riders.get("/profile/two-factor/")
+    riders.get("/profile/sessions/")
+    connect_and_disconnect(cloud, riders, rider)
+    end_access(cloud, riders)
     riders.post("/sign-out/")
+    operate(cloud, operators, forgetful)
     operators.get("/admin/rides/unicorn/")
     operators.get("/admin/")
 

@@ -21,7 +21,10 @@ addEventListener("pageshow", (event) => {
 function showLocalTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
     const moment = new Date(time.dateTime);
-    const style = time.dataset.format === "time" ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
+    const style = {
+      time: { timeStyle: "short" },
+      seconds: { dateStyle: "medium", timeStyle: "medium" },
+    }[time.dataset.format] ?? { dateStyle: "medium", timeStyle: "short" };
     time.title = time.textContent;
     time.textContent = moment.toLocaleString(document.documentElement.lang, style);
   }
