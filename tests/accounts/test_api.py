@@ -86,15 +86,14 @@ def test_nothing_in_the_body_or_the_address_names_the_caller(
 
 
 def test_keys_that_cannot_be_read_are_503_and_not_401(
-    cloud: TestCloud, client: Client, rider: SignedUp, monkeypatch: pytest.MonkeyPatch
+    cloud: TestCloud, client: Client, rider: SignedUp, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from portal.accounts import tokens
 
     def down(url: str) -> list[dict[str, Any]]:
         raise tokens.KeysUnavailable(url)
 
-    tokens._keys.cache_clear()
-    tokens._signed_claims.cache_clear()
+    settings.JWKS_URL = "http://127.0.0.1:9/other-keys"
     monkeypatch.setattr(tokens, "fetch", down)
     client.raise_request_exception = False
     answer = client.get("/me", headers={"Authorization": rider.id_token})

@@ -19,7 +19,7 @@ from portal.accounts.doors import federation, joining
 from portal.accounts.doors.federation import Account, Identity
 from tests.accounts.company import START, Company
 from tests.accounts.conftest import PASSWORD, Someone, totp
-from tests.conftest import TestCloud
+from tests.conftest import SignedUp, TestCloud
 
 JOIN = "/profile/connections/join/"
 CONNECT = START + "&connect"
@@ -658,3 +658,97 @@ def test_two_corners_in_aws_are_never_made_one(
     person = people.find(person_id)
     assert person
     assert not person.linked_sub
+
+
+# --- What is looked at before a profile is deleted --------------------------------------------------------------------
+
+
+def test_a_link_that_cognito_would_refuse_for_good_deletes_nothing(
+    cloud: TestCloud, acme: Company, someone: Someone, user: str, account: Callable[..., Any]
+) -> None:
+    client = Client()
+    acme.sign_in(client, user, someone.email)
+    for number in range(federation.MOST_LINKED):
+        federation.link(Identity("Acme", f"{user}-{number}"), username=someone.username)
+    before = acme.profile(user)
+    client.post(JOIN, {"password": PASSWORD})
+    assert acme.profile(user) == before
+    assert not is_linked(account, f'"{user}"')
+
+
+def test_a_profile_in_a_group_is_not_joined_away(
+    cloud: TestCloud, acme: Company, someone: Someone, user: str, account: Callable[..., Any]
+) -> None:
+    client = Client()
+    acme.sign_in(client, user, someone.email)
+    cloud.admin("cognito-idp").admin_add_user_to_group(
+        UserPoolId=acme.pool, Username=f"Acme_{user}", GroupName="auditors"
+    )
+    client.post(JOIN, {"password": PASSWORD})
+    assert "belongs to groups of its own" in client.get("/profile/connections/").content.decode()
+    assert acme.profile(user)
+    assert not is_linked(account, user)
+    cloud.admin("cognito-idp").admin_delete_user(UserPoolId=acme.pool, Username=f"Acme_{user}")
+
+
+def test_a_profile_that_was_disabled_since_it_was_proven_is_not_joined(
+    cloud: TestCloud, acme: Company, someone: Someone, user: str, account: Callable[..., Any]
+) -> None:
+    client = sign_in(someone)
+    acme.sign_in(client, user, someone.email, CONNECT)
+    cloud.admin("cognito-idp").admin_disable_user(UserPoolId=acme.pool, Username=f"Acme_{user}")
+    client.post("/profile/connections/connect/")
+    assert not is_linked(account, user)
+    assert acme.profile(user)
+
+
+# --- Half way ---------------------------------------------------------------------------------------------------------
+
+
+def test_whoever_could_not_be_linked_has_nothing_of_the_account_in_aws(cloud: TestCloud, someone: Someone) -> None:
+    client = sign_in(someone)
+    token = client.session["tokens"]["id"]
+    sub, other_door = client.session["claims"]["sub"], f"saml:{uuid.uuid4().hex}"
+    own = people.remember_identity(sub, identity_pool.identity_id(token))
+    by = client.get("/profile/").wsgi_request.user
+    cloud.faults.add(service="dynamodb", action="TransactWriteItems", kind="throttle", times=9)
+    with pytest.raises(Exception, match="Throughput"):
+        joining.join(joining.Visitor(other_door, someone.email, True), by=by, id_token=token)
+    cloud.faults.clear()
+    identity, _ = identity_pool.vouch(other_door, sub=other_door)
+    assert identity != own
+
+
+@pytest.mark.parametrize("fault", ["throttle", "error"])
+def test_an_address_that_cannot_be_given_back_is_given_back_the_next_time(
+    cloud: TestCloud, acme: Company, someone: Someone, user: str, account: Callable[..., Any], fault: str
+) -> None:
+    sign_in(someone)
+    client = Client()
+    acme.sign_in(client, user, someone.email)
+    cloud.admin("cognito-idp").admin_update_user_attributes(
+        UserPoolId=acme.pool,
+        Username=someone.username,
+        UserAttributes=[{"Name": "email_verified", "Value": "false"}],
+    )
+    cloud.faults.add(service="cognito-idp", action="AdminUpdateUserAttributes", kind=fault, times=9)
+    assert client.post(JOIN, {"password": PASSWORD}).status_code == 302
+    cloud.faults.clear()
+    assert is_linked(account, user)
+    by = client.get("/profile/").wsgi_request.user
+    joining.join(joining.Visitor("x", someone.email, True, "Acme", user), by=by, id_token=None)
+    assert {"Name": "email_verified", "Value": "true"} in account()["UserAttributes"]
+
+
+def test_nobody_disconnects_somebody_elses_way_beside_their_own(
+    cloud: TestCloud, acme: Company, someone: Someone, user: str, rider: SignedUp
+) -> None:
+    client = sign_in(someone)
+    acme.sign_in(client, user, someone.email, CONNECT)
+    client.post("/profile/connections/connect/")
+    theirs = f"saml:{uuid.uuid4().hex}"
+    people.link(theirs, sub=rider.sub, username=rider.username)
+    before = acts(cloud)
+    answer = client.post("/profile/connections/disconnect/", {"provider": "Acme", "user": user, "link": theirs})
+    assert answer.status_code == 404
+    assert acts(cloud) == before

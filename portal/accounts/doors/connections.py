@@ -146,7 +146,9 @@ def disconnect(request: HttpRequest) -> HttpResponse:
     account, links = _ways(user)
     identity = Identity(request.POST.get("provider", ""), request.POST.get("user", ""))
     link = request.POST.get("link", "")
-    if identity not in account.identities and link not in links:
+    # One of the two, and one's own.
+    is_own = identity in account.identities if not link else link in links and identity == Identity("", "")
+    if not is_own:
         raise Http404
     if not _may_disconnect(account, links):
         messages.error(request, "This is your only way to sign in. Set a password first: sign out and press Forgot.")

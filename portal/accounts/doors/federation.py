@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from portal import aws
@@ -25,6 +25,9 @@ KEEP_SECONDS = 300
 PAUSE_SECONDS = 30
 # The pool's own users, among the identity providers that a client supports.
 OWN = "COGNITO"
+
+# Cognito's quota.
+MOST_LINKED = 5
 
 log = logging.getLogger(__name__)
 
@@ -193,12 +196,23 @@ def delete_profile(identity: Identity) -> None:
 
 def give_address_back(username: str) -> None:
     """Mark the address of a local account as verified again. Cognito took that from it when a profile with the same
-    verified address appeared in the pool."""
-    aws.client("cognito-idp").admin_update_user_attributes(
-        UserPoolId=settings.USER_POOL_ID,
-        Username=username,
-        UserAttributes=[{"Name": "email_verified", "Value": "true"}],
-    )
+    verified address appeared in the pool. A failure is only logged: another profile may have the address now, and the
+    next sign-in through the provider sets it, too."""
+    try:
+        aws.client("cognito-idp").admin_update_user_attributes(
+            UserPoolId=settings.USER_POOL_ID,
+            Username=username,
+            UserAttributes=[{"Name": "email_verified", "Value": "true"}],
+        )
+    except (BotoCoreError, ClientError) as error:
+        name = aws.error_code(error) if isinstance(error, ClientError) else type(error).__name__
+        log.warning("An address was not given back to its account (%s).", name)
+
+
+def has_groups(username: str) -> bool:
+    """Tell whether a profile is in a group, beside that which Cognito makes for each identity provider's users."""
+    answer = aws.client("cognito-idp").admin_list_groups_for_user(UserPoolId=settings.USER_POOL_ID, Username=username)
+    return any(not one["GroupName"].startswith(f"{settings.USER_POOL_ID}_") for one in answer["Groups"])
 
 
 def identities_in(claims: Mapping[str, Any]) -> tuple[Identity, ...]:

@@ -38,6 +38,14 @@ class AnotherAddress(Refused):
     sentence = "That account has another e-mail address. Only accounts with the same verified address can be joined."
 
 
+class ProfileClosed(Refused):
+    sentence = "That way in is closed. Ask an operator."
+
+
+class GroupsOfItsOwn(Refused):
+    sentence = "That way in belongs to groups of its own. Ask an operator to move them to your account first."
+
+
 class NotFresh(Refused):
     sentence = "You signed in there too long ago. Sign out there, then connect again."
 
@@ -184,27 +192,42 @@ def join(who: Visitor, *, by: User, id_token: str | None) -> None:
     half way. Raises LinkedElsewhere, TooManyLinked, ProfileInTheWay, IdentityInUse."""
     with _audited("connect", who.user_id or who.person_id, door=who.provider, by=by):
         if who.identity:
-            _join_profile(who.identity, username=by.username)
+            _join_profile(who.identity, username=by.username, address=who.email)
         else:
             _join_person(who.person_id, by=by, id_token=id_token)
 
 
-def _join_profile(identity: Identity, *, username: str) -> None:
-    if (account := federation.find(username)) and identity in account.identities:
-        return
-    # Between the two, the identity leads nowhere: its next sign-in makes a new profile, and asks again.
-    federation.delete_profile(identity)
-    try:
-        federation.link(identity, username=username)
-    except federation.ProfileInTheWay:
-        # They signed in once more in between.
+def _join_profile(identity: Identity, *, username: str, address: str) -> None:
+    account = federation.find(username)
+    if account is None or identity not in account.identities:
+        _may_go(identity, account)
+        # Between the two, the identity leads nowhere: its next sign-in makes a new profile, and asks again.
         federation.delete_profile(identity)
-        federation.link(identity, username=username)
-    if account and not account.is_email_verified:
+        try:
+            federation.link(identity, username=username)
+        except federation.ProfileInTheWay:
+            # They signed in once more in between.
+            federation.delete_profile(identity)
+            federation.link(identity, username=username)
+    if account and not account.is_email_verified and same_address(address, account.email):
         federation.give_address_back(username)
 
 
+def _may_go(identity: Identity, account: Account | None) -> None:
+    """Look, before a profile is deleted, at all that would keep it from being joined for good. Raises TooManyLinked,
+    ProfileClosed, GroupsOfItsOwn."""
+    if account and len(account.identities) >= federation.MOST_LINKED:
+        raise federation.TooManyLinked
+    profile = federation.find(identity.username)
+    if profile and not profile.is_enabled:
+        raise ProfileClosed
+    # They would be gone without a word, and with them perhaps the last operator.
+    if profile and federation.has_groups(profile.username):
+        raise GroupsOfItsOwn
+
+
 def _join_person(person_id: str, *, by: User, id_token: str | None) -> None:
+    identity = ""
     # First what may be refused: each of them may have a corner in AWS already, and two are never made one.
     if id_token:
         known = people.find(by.sub)
@@ -214,8 +237,13 @@ def _join_person(person_id: str, *, by: User, id_token: str | None) -> None:
         people.remember_identity(by.sub, identity)
     try:
         people.link(person_id, sub=by.sub, username=by.username)
-    except Conflict as error:
-        raise federation.LinkedElsewhere from error
+    except Exception as error:
+        if identity:
+            # Nobody who is not joined comes into the account's corner in AWS.
+            identity_pool.unlink(person_id, identity_id=identity)
+        if isinstance(error, Conflict):
+            raise federation.LinkedElsewhere from error
+        raise
 
 
 def disconnect(identity: Identity, *, by: User) -> None:
