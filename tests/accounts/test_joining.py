@@ -752,3 +752,15 @@ def test_nobody_disconnects_somebody_elses_way_beside_their_own(
     answer = client.post("/profile/connections/disconnect/", {"provider": "Acme", "user": user, "link": theirs})
     assert answer.status_code == 404
     assert acts(cloud) == before
+
+
+@pytest.mark.parametrize("answer", [{}, {"leave": "yes"}])
+def test_signing_out_after_a_visit_to_the_company_ends_that_session_too(
+    cloud: TestCloud, acme: Company, someone: Someone, user: str, answer: dict[str, str]
+) -> None:
+    client = sign_in(someone)
+    assert client.post("/sign-out/")["Location"] == "/sign-in/?stay"
+    client = sign_in(someone)
+    acme.sign_in(client, user, someone.email, CONNECT)
+    client.post("/profile/connections/connect/", answer)
+    assert client.post("/sign-out/")["Location"].startswith(f"{settings.HOSTED_UI_URL}/logout?")
