@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import TemplateView, View
 
-from portal.accounts import command_line, console, credentials, iam, issued, refusals, revocation, session
+from portal.accounts import command_line, console, credentials, iam, issued, people, refusals, revocation, session
 from portal.accounts.profile import OwnAccount
 
 CONSOLE, SHELL, FILE = "console", "shell", "file"
@@ -40,10 +40,14 @@ class AwsAccess(OwnAccount, TemplateView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         now = datetime.now(UTC)
         taken, end = issued.recent(self.user.sub, now=now)
+        person = people.find(self.user.sub)
         return super().get_context_data(
             roles=iam.describe(credentials.roles(self.user)),
             taken=taken,
             end=end,
+            identity_id=person.identity_id if person else "",
+            bucket=settings.DOCUMENTS_BUCKET,
+            table=settings.TABLES["documents"],
             has_id_token=session.id_token(self.request) is not None,
             region=settings.AWS_REGION,
             endpoint=settings.LOCAL_CLOUD,
@@ -62,12 +66,13 @@ class AwsAccess(OwnAccount, TemplateView):
         [role] = iam.describe([arn])
         now = datetime.now(UTC)
         try:
-            given = credentials.fresh(request, role_arn=arn)
+            given, identity_id = credentials.fresh(request, role_arn=arn)
         except refusals.IdentityInUse as error:
             messages.error(request, str(error))
             return redirect("accounts:aws-access")
         context: dict[str, Any] = {"role": role, "form": form, "expires_at": given.expires_at}
         context |= {"region": settings.AWS_REGION, "endpoint": settings.LOCAL_CLOUD}
+        context |= {"identity_id": identity_id, "bucket": settings.DOCUMENTS_BUCKET}
         match form:
             case "console":
                 context |= {"url": console.sign_in_url(given), "minutes": console.LINK_MINUTES}

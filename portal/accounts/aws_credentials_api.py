@@ -57,7 +57,7 @@ def take(request: HttpRequest, wanted: Body[Wanted | None] = None) -> ProcessOut
     [role] = iam.describe([arn])
     now = datetime.now(UTC)
     try:
-        given = credentials.fresh(request, role_arn=arn)
+        given, _ = credentials.fresh(request, role_arn=arn)
     except SignedOut as error:
         raise AuthenticationError(message="Sign in anew, and send the new ID token.") from error
     issued.record(user, given, role=role.name, form="a program", now=now)

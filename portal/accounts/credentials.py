@@ -57,9 +57,10 @@ def client(request: HttpRequest, service: str) -> Any:
 
 
 @sensitive_variables()
-def fresh(request: HttpRequest, *, role_arn: str | None = None) -> Credentials:
-    """Return new credentials, which the portal itself does not use. Raises SignedOut."""
-    return _keyring.make(_user(request).sub, lambda: _exchange(request, role_arn)).credentials
+def fresh(request: HttpRequest, *, role_arn: str | None = None) -> tuple[Credentials, str]:
+    """Return new credentials, which the portal itself does not use, and the identity they are of. Raises SignedOut."""
+    holding = _keyring.make(_user(request).sub, lambda: _exchange(request, role_arn))
+    return holding.credentials, holding.identity_id
 
 
 def roles(user: User) -> list[str]:

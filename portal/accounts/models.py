@@ -49,7 +49,10 @@ class User(models.Model):
             given_name=claims.get("given_name", ""),
             family_name=claims.get("family_name", ""),
         )
-        user.groups = tuple(claims.get("cognito:groups", ()))
+        # Cognito puts an identity provider's users into a group of its own making, which allows nothing.
+        user.groups = tuple(
+            group for group in claims.get("cognito:groups", ()) if not group.startswith(f"{settings.USER_POOL_ID}_")
+        )
         user.claims = claims
         return user
 

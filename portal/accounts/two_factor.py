@@ -15,6 +15,7 @@ from portal.accounts import cognito, forms, second_factor, totp
 from portal.accounts.cognito import SMS, TOTP
 from portal.accounts.profile import CognitoAccountOnly, OwnAccount
 from portal.accounts.views import AskCognito
+from portal.dynamo import audit
 
 # What the session keeps until the first code is right: the secret of a new app, the number that a code went to.
 TOTP_SECRET, PHONE = "totp-secret", "phone"
@@ -29,16 +30,18 @@ class SecondFactor(OwnAccount, CognitoAccountOnly, AskCognito):
     def factors(self) -> second_factor.Factors:
         return second_factor.of(self.access_token)
 
-    def done(self, said: str) -> HttpResponse:
+    def done(self, act: str, said: str) -> HttpResponse:
+        audit.record(act, by=self.user, object=f"accounts.user/{self.user.sub}", object_name=self.user.username)
         messages.success(self.request, said)
         return redirect("accounts:two-factor")
 
     def turned_on(self, factors: second_factor.Factors, what: str) -> HttpResponse:
         is_only = len(factors.kinds) == 1
         return self.done(
+            "turned a second factor on",
             f"From now on, signing in asks for {what}."
             if is_only
-            else "It is on. Below, say which one signing in asks for."
+            else "It is on. Below, say which one signing in asks for.",
         )
 
 
@@ -53,7 +56,7 @@ class TwoFactor(SecondFactor):
 
     def ask(self, answers: dict[str, str]) -> HttpResponse:
         second_factor.prefer(self.access_token, answers["kind"])
-        return self.done("From now on, signing in asks as you said.")
+        return self.done("chose a second factor", "From now on, signing in asks as you said.")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         policy, factors = second_factor.policy(), self.factors
@@ -190,7 +193,7 @@ class TurnOff(SecondFactor):
     def ask(self, answers: dict[str, str]) -> HttpResponse:
         cognito.check_password(self.user.username, answers["password"])
         second_factor.turn_off(self.access_token, self.kind)
-        return self.done("That second factor is off.")
+        return self.done("turned a second factor off", "That second factor is off.")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         policy = second_factor.policy()

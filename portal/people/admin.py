@@ -103,6 +103,11 @@ class PersonAdmin(RecordAdmin[Person]):
             return HttpResponseRedirect(_link(request, after=None))
         except BadCursor as error:
             raise SuspiciousOperation("A cursor of another list.") from error
+        # One word is a user name, or else half of a name.
+        if not page.people and query.attribute == "username" and "in" not in request.GET:
+            for attribute in ("given_name", "family_name"):
+                if directory.page(search.for_text(text, attribute)).people:
+                    return HttpResponseRedirect(f"?{urlencode({'q': text, 'in': attribute})}")
         context = {
             **self.admin_site.each_context(request),
             "title": "People",
@@ -138,7 +143,7 @@ class PersonAdmin(RecordAdmin[Person]):
         reasons = {act: rules.why_not(act, record) for act in Act}
         return {
             "title": record.name or record.username,
-            "groups": groups,
+            "groups": [name for name in groups if not membership.is_cognitos_own(name)],
             "remembered": remembered,
             "door": DOORS.get(remembered.last_sign_in_door, "") if remembered else "",
             "sessions": sessions.of(record.sub, now=datetime.now(UTC), limit=10),

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.test import Client
 
 from portal import aws
-from portal.accounts import credentials, iam
+from portal.accounts import credentials, iam, identity_pool
 from tests.conftest import SignedUp, TestCloud
 from tests.html import page_problems
 
@@ -331,3 +331,12 @@ def test_an_end_that_breaks_off_is_not_called_one(
     assert client.post("/aws-access/end/").status_code == 503
     cloud.faults.clear()
     assert "The last end was cut short" in client.get("/aws-access/").content.decode()
+
+
+def test_the_page_says_where_ones_own_corner_is(client_for: Callable[..., Client], rider: SignedUp) -> None:
+    client = client_for(rider)
+    assert "Where it is stands here once you have taken something" in client.get("/aws-access/").content.decode()
+    identity = identity_pool.identity_id(rider.id_token)
+    corner = f"s3://{settings.DOCUMENTS_BUCKET}/ugc/{identity}/"
+    assert f"aws s3 ls {corner}" in take(client, "shell").content.decode()
+    assert corner in client.get("/aws-access/").content.decode()

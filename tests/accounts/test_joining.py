@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -17,6 +18,7 @@ from django.test import Client, RequestFactory
 from portal.accounts import identity_pool, people, session
 from portal.accounts.doors import federation, joining
 from portal.accounts.doors.federation import Account, Identity
+from portal.accounts.refusals import SignedOut
 from tests.accounts.company import START, Company
 from tests.accounts.conftest import PASSWORD, Someone, totp
 from tests.conftest import SignedUp, TestCloud
@@ -702,16 +704,59 @@ def test_a_profile_that_was_disabled_since_it_was_proven_is_not_joined(
     assert acme.profile(user)
 
 
-# --- Half way ---------------------------------------------------------------------------------------------------------
+def test_what_would_be_refused_for_good_is_not_offered(
+    cloud: TestCloud, acme: Company, someone: Someone, user: str, account: Callable[..., Any]
+) -> None:
+    assert acme.sign_in(Client(), user, someone.email)["Location"] == JOIN
+    group = {"UserPoolId": acme.pool, "Username": f"Acme_{user}", "GroupName": "auditors"}
+    cloud.admin("cognito-idp").admin_add_user_to_group(**group)
+    assert acme.sign_in(Client(), user, someone.email)["Location"] == "/"
+    client = sign_in(someone)
+    assert acme.sign_in(client, user, someone.email, CONNECT)["Location"] == "/profile/connections/"
+    assert "belongs to groups of its own" in said(client.get("/profile/connections/"))
+    cloud.admin("cognito-idp").admin_remove_user_from_group(**group)
+    assert acme.sign_in(Client(), user, someone.email)["Location"] == JOIN
 
 
-def test_whoever_could_not_be_linked_has_nothing_of_the_account_in_aws(cloud: TestCloud, someone: Someone) -> None:
+def test_the_group_that_cognito_makes_for_a_provider_is_no_hindrance(
+    cloud: TestCloud, acme: Company, someone: Someone, user: str, account: Callable[..., Any]
+) -> None:
+    client, cognito, own = Client(), cloud.admin("cognito-idp"), {"UserPoolId": acme.pool}
+    acme.sign_in(client, user, someone.email)
+    name = f"{acme.pool}_Acme"
+    # The local cloud may have made it already.
+    with suppress(cognito.exceptions.GroupExistsException):
+        cognito.create_group(**own, GroupName=name)
+    cognito.admin_add_user_to_group(**own, Username=f"Acme_{user}", GroupName=name)
+    client.post(JOIN, {"password": PASSWORD})
+    assert is_linked(account, user)
+
+
+def test_an_account_that_is_gone_by_then_costs_no_profile(
+    cloud: TestCloud, acme: Company, someone: Someone, user: str
+) -> None:
+    client = sign_in(someone)
+    by = client.get("/profile/").wsgi_request.user
+    acme.sign_in(Client(), user, someone.email)
+    cloud.admin("cognito-idp").admin_delete_user(UserPoolId=acme.pool, Username=someone.username)
+    with pytest.raises(SignedOut):
+        joining.join(joining.Visitor("x", someone.email, True, "Acme", user), by=by, id_token=None)
+    assert acme.profile(user)
+
+
+# --- When a step fails ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["UpdateItem", "TransactWriteItems"])
+def test_whoever_could_not_be_linked_has_nothing_of_the_account_in_aws(
+    cloud: TestCloud, someone: Someone, step: str
+) -> None:
     client = sign_in(someone)
     token = client.session["tokens"]["id"]
     sub, other_door = client.session["claims"]["sub"], f"saml:{uuid.uuid4().hex}"
     own = people.remember_identity(sub, identity_pool.identity_id(token))
     by = client.get("/profile/").wsgi_request.user
-    cloud.faults.add(service="dynamodb", action="TransactWriteItems", kind="throttle", times=9)
+    cloud.faults.add(service="dynamodb", action=step, kind="throttle", times=9)
     with pytest.raises(Exception, match="Throughput"):
         joining.join(joining.Visitor(other_door, someone.email, True), by=by, id_token=token)
     cloud.faults.clear()
@@ -738,6 +783,42 @@ def test_an_address_that_cannot_be_given_back_is_given_back_the_next_time(
     by = client.get("/profile/").wsgi_request.user
     joining.join(joining.Visitor("x", someone.email, True, "Acme", user), by=by, id_token=None)
     assert {"Name": "email_verified", "Value": "true"} in account()["UserAttributes"]
+
+
+def test_only_the_address_that_was_proven_is_given_back(
+    cloud: TestCloud, someone: Someone, account: Callable[..., Any]
+) -> None:
+    cloud.admin("cognito-idp").admin_update_user_attributes(
+        UserPoolId=cloud.outputs["UserPoolId"],
+        Username=someone.username,
+        UserAttributes=[{"Name": "email_verified", "Value": "false"}],
+    )
+    federation.give_address_back(someone.username, "another@example.com")
+    assert {"Name": "email_verified", "Value": "false"} in account()["UserAttributes"]
+    federation.give_address_back(someone.username, someone.email.upper())
+    assert {"Name": "email_verified", "Value": "true"} in account()["UserAttributes"]
+
+
+def test_an_address_that_another_profile_has_by_then_hides_no_joining(
+    cloud: TestCloud,
+    acme: Company,
+    someone: Someone,
+    user: str,
+    account: Callable[..., Any],
+    cognito_refuses: Callable[[str, str, str], None],
+) -> None:
+    sign_in(someone)
+    client = Client()
+    acme.sign_in(client, user, someone.email)
+    cloud.admin("cognito-idp").admin_update_user_attributes(
+        UserPoolId=acme.pool,
+        Username=someone.username,
+        UserAttributes=[{"Name": "email_verified", "Value": "false"}],
+    )
+    cognito_refuses("AdminUpdateUserAttributes", "AliasExistsException", "An account with the email already exists.")
+    client.post(JOIN, {"password": PASSWORD})
+    assert "Your accounts are joined" in said(client.get("/profile/connections/"))
+    assert is_linked(account, user)
 
 
 def test_nobody_disconnects_somebody_elses_way_beside_their_own(

@@ -221,3 +221,15 @@ def test_code_whose_reply_is_lost_is_not_called_wrong(
     sign_in(client, someone)
     cloud.faults.add(service="cognito-idp", action="AdminRespondToAuthChallenge", kind="lost_reply", times=1)
     assert client.post("/sign-in/code/", {"code": code_of(secret, steps=1)}).status_code == 503
+
+
+def test_what_somebody_does_to_their_second_factor_is_in_the_audit_log(
+    cloud: TestCloud, enrolled: tuple[Client, str], someone: Someone
+) -> None:
+    client, _ = enrolled
+    client.post("/profile/two-factor/off/app/", {"password": someone.password})
+    done = sorted((one["EntryId"]["S"], one["Action"]["S"], one["ActorName"]["S"]) for one in cloud.items("audit"))
+    assert [(action, who) for _, action, who in done] == [
+        ("turned a second factor on", someone.username),
+        ("turned a second factor off", someone.username),
+    ]

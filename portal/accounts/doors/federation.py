@@ -194,11 +194,14 @@ def delete_profile(identity: Identity) -> None:
             raise
 
 
-def give_address_back(username: str) -> None:
-    """Mark the address of a local account as verified again. Cognito took that from it when a profile with the same
-    verified address appeared in the pool. A failure is only logged: another profile may have the address now, and the
-    next sign-in through the provider sets it, too."""
+def give_address_back(username: str, address: str) -> None:
+    """Mark the address of a local account as verified again, while it is still this one. Cognito took that from it when
+    a profile with the same verified address appeared in the pool. A failure is only logged: another profile may have
+    the address now, and the next sign-in through the provider sets it, too."""
     try:
+        account = find(username)
+        if account is None or account.is_email_verified or account.email.casefold() != address.casefold():
+            return
         aws.client("cognito-idp").admin_update_user_attributes(
             UserPoolId=settings.USER_POOL_ID,
             Username=username,
@@ -209,10 +212,16 @@ def give_address_back(username: str) -> None:
         log.warning("An address was not given back to its account (%s).", name)
 
 
-def has_groups(username: str) -> bool:
-    """Tell whether a profile is in a group, beside that which Cognito makes for each identity provider's users."""
-    answer = aws.client("cognito-idp").admin_list_groups_for_user(UserPoolId=settings.USER_POOL_ID, Username=username)
-    return any(not one["GroupName"].startswith(f"{settings.USER_POOL_ID}_") for one in answer["Groups"])
+def has_groups(identity: Identity) -> bool:
+    """Tell whether an identity's profile is in a group, beside that which Cognito makes for each identity provider's
+    users."""
+    pages = (
+        aws.client("cognito-idp")
+        .get_paginator("admin_list_groups_for_user")
+        .paginate(UserPoolId=settings.USER_POOL_ID, Username=identity.username)
+    )
+    own = f"{settings.USER_POOL_ID}_{identity.provider}"
+    return any(one["GroupName"] != own for page in pages for one in page["Groups"])
 
 
 def identities_in(claims: Mapping[str, Any]) -> tuple[Identity, ...]:

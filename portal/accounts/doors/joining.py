@@ -23,7 +23,7 @@ from portal.accounts import identity_pool, people, session
 from portal.accounts.doors import federation
 from portal.accounts.doors.federation import Account, Identity
 from portal.accounts.models import Claims, User
-from portal.accounts.refusals import Refused
+from portal.accounts.refusals import Refused, SignedOut
 from portal.dynamo import audit
 from portal.dynamo.table import Conflict
 
@@ -136,15 +136,19 @@ def may_disconnect(*, has_password: bool, others: Iterable[object]) -> bool:
 
 def offer(request: HttpRequest, target: str) -> str:
     """Return where somebody who just came in goes on to: the page that asks them to join their account, if they have
-    one that they have not declined to join, or else their target."""
+    one that they may join and have not declined to, or else their target."""
     user = request.user
     who = visitor(user.claims) if isinstance(user, User) else None
     if who is None:
         return target
     try:
         person = people.find(who.person_id)
-        if (person and person.join_declined_at) or partner(who) is None:
+        if (person and person.join_declined_at) or (account := partner(who)) is None:
             return target
+        if who.identity:
+            _may_go(who.identity, account)
+    except Refused:
+        return target
     except Exception as error:
         if not aws.is_transient(error):
             raise
@@ -189,40 +193,42 @@ def finish(request: HttpRequest, state: Mapping[str, Any], target: str) -> str:
 
 def join(who: Visitor, *, by: User, id_token: str | None) -> None:
     """Let a visitor's way in lead to the account of `by`, who have proven both. It can be done again after it failed
-    half way. Raises LinkedElsewhere, TooManyLinked, ProfileInTheWay, IdentityInUse."""
+    half way. Raises LinkedElsewhere, TooManyLinked, ProfileInTheWay, ProfileClosed, GroupsOfItsOwn, IdentityInUse,
+    SignedOut."""
     with _audited("connect", who.user_id or who.person_id, door=who.provider, by=by):
         if who.identity:
-            _join_profile(who.identity, username=by.username, address=who.email)
+            _join_profile(who.identity, by=by, address=who.email)
         else:
             _join_person(who.person_id, by=by, id_token=id_token)
 
 
-def _join_profile(identity: Identity, *, username: str, address: str) -> None:
-    account = federation.find(username)
-    if account is None or identity not in account.identities:
+def _join_profile(identity: Identity, *, by: User, address: str) -> None:
+    account = federation.find(by.username)
+    if account is None or account.sub != by.sub:
+        raise SignedOut
+    if identity not in account.identities:
         _may_go(identity, account)
         # Between the two, the identity leads nowhere: its next sign-in makes a new profile, and asks again.
         federation.delete_profile(identity)
         try:
-            federation.link(identity, username=username)
+            federation.link(identity, username=by.username)
         except federation.ProfileInTheWay:
             # They signed in once more in between.
             federation.delete_profile(identity)
-            federation.link(identity, username=username)
-    if account and not account.is_email_verified and same_address(address, account.email):
-        federation.give_address_back(username)
+            federation.link(identity, username=by.username)
+    federation.give_address_back(by.username, address)
 
 
-def _may_go(identity: Identity, account: Account | None) -> None:
+def _may_go(identity: Identity, account: Account) -> None:
     """Look, before a profile is deleted, at all that would keep it from being joined for good. Raises TooManyLinked,
     ProfileClosed, GroupsOfItsOwn."""
-    if account and len(account.identities) >= federation.MOST_LINKED:
+    if len(account.identities) >= federation.MOST_LINKED:
         raise federation.TooManyLinked
     profile = federation.find(identity.username)
     if profile and not profile.is_enabled:
         raise ProfileClosed
     # They would be gone without a word, and with them perhaps the last operator.
-    if profile and federation.has_groups(profile.username):
+    if profile and federation.has_groups(identity):
         raise GroupsOfItsOwn
 
 
@@ -234,8 +240,9 @@ def _join_person(person_id: str, *, by: User, id_token: str | None) -> None:
         identity, _ = identity_pool.vouch(
             person_id, sub=by.sub, identity_id=(known and known.identity_id) or None, id_token=id_token
         )
-        people.remember_identity(by.sub, identity)
     try:
+        if identity:
+            people.remember_identity(by.sub, identity)
         people.link(person_id, sub=by.sub, username=by.username)
     except Exception as error:
         if identity:
@@ -283,7 +290,7 @@ def _audited(verb: str, name: str, *, door: str, by: User) -> Iterator[None]:
 
 def proven(claims: Claims, *, to: User, now: datetime | None = None) -> Visitor | None:
     """Return the visitor whom a sign-in at the company just proved, to be connected to somebody's account; None if it
-    leads there already. Raises LinkedElsewhere, AnotherAddress, NotFresh."""
+    leads there already. Raises LinkedElsewhere, AnotherAddress, NotFresh, and what `_may_go` does."""
     if claims["sub"] == to.sub:
         return None
     who = visitor(claims)
@@ -295,4 +302,6 @@ def proven(claims: Claims, *, to: User, now: datetime | None = None) -> Visitor 
     account = federation.find(to.username)
     if account is None or not may_join(who, account, was_verified=_was_verified(account)):
         raise AnotherAddress
+    if who.identity:
+        _may_go(who.identity, account)
     return who
