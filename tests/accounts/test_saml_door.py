@@ -11,8 +11,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import time_machine
@@ -336,3 +337,24 @@ def test_nothing_of_the_assertion_is_kept(
     document = base64.b64decode(response).decode()
     for secret in (response, re.search(r"<ds:SignatureValue>([^<]{40})", document)[1], document[:60]):
         assert secret not in kept
+
+
+def test_an_assertion_arrives_through_api_gateway(cloud: TestCloud, assertion: Assertion) -> None:
+    from portal.lambda_entry import lambda_handler
+
+    form = urlencode({"SAMLResponse": assertion(), "RelayState": "/rides/"}).encode()
+    event = {
+        "path": ACS,
+        "httpMethod": "POST",
+        "headers": {"Content-Type": "application/x-www-form-urlencoded", "Host": "localhost"},
+        "queryStringParameters": None,
+        "requestContext": {"stage": "prod", "identity": {"sourceIp": "198.51.100.7"}},
+        "body": base64.b64encode(form).decode(),
+        "isBase64Encoded": True,
+    }
+    answer = lambda_handler(event, SimpleNamespace(aws_request_id="0" * 36))
+    assert answer["statusCode"] == 303, answer
+    # apig-wsgi writes Set-Cookie in as many spellings as there are cookies.
+    headers = [(name.lower(), value) for name, value in answer["headers"].items()]
+    assert ("location", ARRIVAL) in headers
+    assert any(name == "set-cookie" and value.lstrip().startswith("portico-arrival=") for name, value in headers)
