@@ -213,11 +213,11 @@ def test_a_denial_does_not_wait_for_a_probe_that_hangs(
 ) -> None:
     monkeypatch.setattr(revocation, "PROBE_SECONDS", 0.2)
     cloud.faults.add(
-        service="cognito-identity", action="GetOpenIdTokenForDeveloperIdentity", kind="delay", delay_seconds=3, times=9
+        service="cognito-identity", action="GetOpenIdTokenForDeveloperIdentity", kind="delay", delay_seconds=6, times=9
     )
     started = time.monotonic()
     ended = revocation.end(rider.sub, "rider", by=rider)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4
     assert ended.effective_at is None
     assert all(denials(arn) for arn in settings.PEOPLE_ROLE_ARNS)
 
