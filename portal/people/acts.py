@@ -162,7 +162,7 @@ def _written_down(action: str, person: Person, by: audit.Actor, changes: Iterabl
     audit.record(action, **about, changes=changes)  # type: ignore[arg-type]
     try:
         yield
-    except Exception:
+    except Exception:  # whatever it was, the log says that the act failed, and it is raised on
         _passing(lambda: audit.record(f"{action}, which failed", **about))  # type: ignore[arg-type]
         raise
 
