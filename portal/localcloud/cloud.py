@@ -132,9 +132,9 @@ class Cloud:
 
     # --- What stands on it ----------------------------------------------------------------------------------------
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, *, region: str = REGION) -> Any:
         """Return an administrator's client."""
-        session = boto3.Session(self.access_key_id, self.secret_access_key, region_name=REGION)
+        session = boto3.Session(self.access_key_id, self.secret_access_key, region_name=region)
         config = Config(s3={"addressing_style": "path"})
         return session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
 
@@ -147,6 +147,7 @@ class Cloud:
             "DeveloperPrincipalArn": f"arn:aws:iam::{ACCOUNT}:root",
             "PortalUrl": portal_url,
             "Retain": "false",
+            "VerifyMailFrom": "true",
             "CompanyName": COMPANY,
             "CompanyMetadataUrl": f"{self.company}metadata",
             "SamlProviderArn": self._company_provider(),

@@ -40,5 +40,11 @@ def name() -> str:
 
 
 @pytest.fixture
+def region(name: str) -> str:
+    """Return a region of the test's own: each has its own instances, rules, events and limits."""
+    return f"eu-{name}"
+
+
+@pytest.fixture
 def dynamodb(cloud: RunningCloud) -> Any:
     return cloud.client("dynamodb")

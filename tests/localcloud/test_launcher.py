@@ -108,6 +108,21 @@ def test_make_run_serves_the_sample_people_and_keeps_what_they_wrote(run):
     assert "unclean" not in (run.folder / "cloud.log").read_text()
 
 
+def test_what_arrives_in_a_queue_is_worked_on_and_ctrl_c_ends_that_at_once(run):
+    queue = run.variables["PORTICO_POLICY_RUNS_QUEUE_URL"]
+    run.aws("sqs").send_message(QueueUrl=queue, MessageBody='{"RunId": "20261127T112000Z-nobody"}')
+    log = run.folder / "worker.log"
+    give_up_at = time.monotonic() + 20
+    while "there is no run 20261127T112000Z-nobody" not in log.read_text():
+        assert time.monotonic() < give_up_at, log.read_text()
+        time.sleep(0.1)
+    asked_at = time.monotonic()
+    said = run.stop()
+    assert time.monotonic() - asked_at < 5
+    assert run.process.returncode == 0, said
+    assert "Traceback" not in said + log.read_text()
+
+
 def test_a_taken_port_is_said_in_one_line(run):
     second = subprocess.run(
         [sys.executable, "-m", "portal.localcloud.launcher"],

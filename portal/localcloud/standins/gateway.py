@@ -14,6 +14,7 @@ from portal.localcloud.standins.faults import Fault, FaultList, FaultMalformed, 
 from portal.localcloud.standins.pages import Pages, Request
 from portal.localcloud.standins.saml_provider import PREFIX as SAML_PROVIDER_PREFIX
 from portal.localcloud.standins.snapshots import Snapshots
+from portal.localcloud.standins.trail_launches import AskedLaunches, LaunchMalformed
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -31,11 +32,14 @@ USER_INFO_PATHS = ("/oauth2/userInfo", "/oauth2/userinfo")
 class Gateway:
     """Wraps MiniStack's application."""
 
-    def __init__(self, cloud: Application, snapshots: Snapshots, console: Console, pages: Pages) -> None:
+    def __init__(
+        self, cloud: Application, snapshots: Snapshots, console: Console, pages: Pages, launches: AskedLaunches
+    ) -> None:
         self._cloud = cloud
         self._snapshots = snapshots
         self._console = console
         self._pages = pages
+        self._launches = launches
         self._calls = CallCounter()
         self._faults = FaultList()
 
@@ -129,6 +133,13 @@ class Gateway:
             case "DELETE", "calls":
                 self._calls.clear()
                 return _json(200, self._calls.as_json())
+            case "POST", "launches":
+                try:
+                    launched = self._launches.answer(body)
+                except LaunchMalformed as wrong:
+                    return _json(400, {"message": str(wrong)})
+                self._snapshots.note_write()
+                return _json(200, launched)
             case "POST", "save":
                 self._snapshots.save()
                 return _json(200, self._snapshots.as_json())

@@ -27,13 +27,20 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
         cognito_users,
         condition_keys,
         developer_identities,
+        ec2_pages,
+        ec2_permissions,
+        ec2_states,
+        ec2_tags,
+        event_targets,
         group_roles,
         policy_variables,
         role_policies,
         role_settings,
         saml_roles,
+        ses_permissions,
         table_settings,
         time_to_live,
+        trail_lookup,
         web_identities,
     )
     from portal.localcloud.standins.cognito_calls import CognitoCalls
@@ -41,6 +48,9 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
     from portal.localcloud.standins.cognito_hosted_ui import HostedUi
     from portal.localcloud.standins.cognito_token_endpoint import TokenEndpoint
     from portal.localcloud.standins.console import Console
+    from portal.localcloud.standins.ec2_calls import Ec2Calls
+    from portal.localcloud.standins.ec2_launches import Launches
+    from portal.localcloud.standins.ec2_networks import Networks
     from portal.localcloud.standins.gateway import Gateway
     from portal.localcloud.standins.identity_pools import IdentityPools
     from portal.localcloud.standins.role_sessions import RoleSessions
@@ -48,6 +58,9 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
     from portal.localcloud.standins.snapshots import Snapshots
     from portal.localcloud.standins.sts_calls import StsCalls
     from portal.localcloud.standins.touchpoints import module_with
+    from portal.localcloud.standins.trail_history import History
+    from portal.localcloud.standins.trail_launches import AskedLaunches
+    from portal.localcloud.standins.trail_recorder import Recorder
 
     app = module_with("ministack.app", "app")
     snapshots = Snapshots(settings.state_dir, settings.save_seconds)
@@ -68,6 +81,8 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
     cognito_lockout.install(calls)
     policy_variables.install()
     condition_keys.install()
+    ec2_permissions.install()
+    ses_permissions.install()
     role_policies.install()
     role_settings.install()
     roles = RoleSessions()
@@ -76,8 +91,18 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
     sts_calls = StsCalls(roles)
     web_identities.install(sts_calls, pools)
     saml_roles.install(sts_calls)
+    event_targets.install()
+    ec2_calls = Ec2Calls()
+    networks = Networks(ec2_calls)
+    launches = Launches(ec2_calls, networks)
+    ec2_pages.install(ec2_calls)
+    ec2_states.install(ec2_calls)
+    ec2_tags.install(ec2_calls)
+    history = History(settings.state_dir)
+    trail_lookup.install(history)
+    asked_launches = AskedLaunches(ec2_calls, networks, launches, history, Recorder(history))
     hosted_ui = HostedUi(calls)
     saml_provider = SamlProvider(settings.port, settings.keys_dir or state_dir)
     token_endpoint, federation = TokenEndpoint(hosted_ui), Federation(hosted_ui)
     pages = {**hosted_ui.pages(), **token_endpoint.pages(), **federation.pages(), **saml_provider.pages()}
-    return Gateway(app.app, snapshots, Console(), pages)
+    return Gateway(app.app, snapshots, Console(), pages, asked_launches)
