@@ -14,6 +14,11 @@ DEPLOYED := PORTICO_SECRET_KEY=$$(head -c 40 /dev/urandom | base64 | tr -d '\n')
 	PORTICO_IDENTITY_POOL_ID=eu-west-1:00000000-0000-4000-8000-000000000000 \
 	PORTICO_PERSON_ROLE_ARN=arn:aws:iam::123456789012:role/person PORTICO_PEOPLE_ROLE_ARNS=arn:aws:iam::123456789012:role/person \
 	PORTICO_HOSTED_UI_URL=https://portico.example.com \
+	PORTICO_TAG_POLICIES_TABLE=policies PORTICO_POLICY_RUNS_TABLE=runs PORTICO_POLICY_FINDINGS_TABLE=findings \
+	PORTICO_POLICY_RUNS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/runs \
+	PORTICO_LAUNCHES_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/launches \
+	PORTICO_DEAD_LETTER_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters \
+	PORTICO_POLICY_REPORTS_TOPIC_ARN=arn:aws:sns:eu-west-1:123456789012:reports PORTICO_MAIL_FROM=portico@example.com \
 	PORTICO_URL=https://portal.example.com
 
 .PHONY: run test check fix bench pictures reset clean setup lock
@@ -38,17 +43,17 @@ fix: setup ## Mend what can be mended by a tool
 	$(VENV)/ruff check --fix .
 	-$(VENV)/djade --target-version 5.2 $$(git ls-files '*.html')
 
-bench: setup ## Measure
+bench: setup .run/bench ## Measure
 	$(VENV)/python -m bench
 
 pictures: setup .run/system-tests ## Take the README's pictures anew
 	$(VENV)/python -m docs.take_pictures
 
 reset: ## Forget what the local cloud holds
-	rm -rf .run/state .run/*.secret .run/aws-config .run/local.env .run/cloud.log
+	rm -rf .run/state .run/*.secret .run/aws-config .run/local.env .run/cloud.log .run/worker.log
 
 clean: reset ## Forget everything that set-up made
-	rm -rf .venv .cloud .node .run node_modules portal/static/vendor staticfiles
+	rm -rf .venv .cloud .bench .node .run node_modules portal/static/vendor staticfiles
 
 lock: ## Renew the hashed locks (needs uv): make lock ARGS=--upgrade
 	sh infrastructure/lock.sh $(ARGS)
@@ -75,6 +80,13 @@ setup: .run/dev .run/cloud .run/browser-files .run/system
 	@echo "Setting up the local cloud's environment …"
 	@$(PYTHON) -m venv .cloud
 	@.cloud/bin/pip install --quiet --require-hashes -r $<
+	@touch $@
+
+# Cloud Custodian, only for `make bench`.
+.run/bench: requirements/bench.txt | .run/python
+	@echo "Setting up Cloud Custodian's environment …"
+	@$(PYTHON) -m venv .bench
+	@.bench/bin/pip install --quiet --require-hashes -r $<
 	@touch $@
 
 # npm comes from the machine or, where it has none, from a wheel.

@@ -22,7 +22,10 @@ from portal.localcloud.cloud import free_port
 
 ROUNDS, REQUESTS, COLD_STARTS = 15, 100, 11
 ROOT = Path(__file__).resolve().parent.parent
-TABLES = ("RIDES", "FLEET", "IDEMPOTENCY", "SESSIONS", "PEOPLE", "DOCUMENTS", "AUDIT")
+TABLES = (
+    "RIDES", "FLEET", "IDEMPOTENCY", "SESSIONS", "PEOPLE", "DOCUMENTS", "AUDIT",
+    "TAG_POLICIES", "POLICY_RUNS", "POLICY_FINDINGS",
+)  # fmt: skip
 
 
 def environment(port: int) -> dict[str, str]:
@@ -33,7 +36,7 @@ def environment(port: int) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "bench",
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ENDPOINT_URL": stub,
-        "BENCH_KEY": os.environ["BENCH_KEY"],
+        "BENCH_KEY": os.environ.get("BENCH_KEY", ""),
         "PORTICO_SECRET_KEY": "x" * 50,
         "PORTICO_USER_POOL_ID": "eu-west-1_Bench0000",
         "PORTICO_PORTAL_CLIENT_ID": "portal",
@@ -44,6 +47,11 @@ def environment(port: int) -> dict[str, str]:
         "PORTICO_PERSON_ROLE_ARN": "arn:aws:iam::123456789012:role/person",
         "PORTICO_PEOPLE_ROLE_ARNS": "arn:aws:iam::123456789012:role/person",
         "PORTICO_HOSTED_UI_URL": stub,
+        "PORTICO_POLICY_RUNS_QUEUE_URL": f"{stub}/123456789012/policy-runs",
+        "PORTICO_LAUNCHES_QUEUE_URL": f"{stub}/123456789012/launches",
+        "PORTICO_DEAD_LETTER_QUEUE_URL": f"{stub}/123456789012/dead-letters",
+        "PORTICO_POLICY_REPORTS_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:policy-reports",
+        "PORTICO_MAIL_FROM": "portico@example.com",
         **{f"PORTICO_{name}_TABLE": name.lower() for name in TABLES},
     }
 

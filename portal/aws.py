@@ -15,9 +15,13 @@ from django.conf import settings
 from portal.dynamo.client import DynamoDB
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudtrail import CloudTrailClient
     from mypy_boto3_cognito_identity import CognitoIdentityClient
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_iam import IAMClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
 
 # API Gateway gives up after 29 seconds, and a request makes up to three calls: two tries of four seconds for each
@@ -26,6 +30,14 @@ _CONFIG = Config(
     connect_timeout=2,
     read_timeout=4,
     retries={"mode": "standard", "total_max_attempts": 2},
+    max_pool_connections=20,
+)
+
+# Outside of requests there is time: a throttled call slows the next ones down and is tried again for minutes.
+_PATIENT = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"mode": "adaptive", "total_max_attempts": 8},
     max_pool_connections=20,
 )
 
@@ -90,6 +102,12 @@ def client(service: Literal["cognito-identity"]) -> CognitoIdentityClient: ...
 @overload
 def client(service: Literal["iam"]) -> IAMClient: ...
 @overload
+def client(service: Literal["sesv2"]) -> Any: ...
+@overload
+def client(service: Literal["sns"]) -> SNSClient: ...
+@overload
+def client(service: Literal["sqs"]) -> SQSClient: ...
+@overload
 def client(service: Literal["sts"]) -> STSClient: ...
 @cache
 def client(service: str) -> Any:
@@ -98,6 +116,19 @@ def client(service: str) -> Any:
         return DynamoDB(session())
     with _making:
         return _boto3().client(service, config=_CONFIG)
+
+
+@overload
+def client_in(service: Literal["cloudtrail"], region: str) -> CloudTrailClient: ...
+@overload
+def client_in(service: Literal["ec2"], region: str) -> EC2Client: ...
+@overload
+def client_in(service: Literal["sqs"], region: str) -> SQSClient: ...
+@cache
+def client_in(service: str, region: str) -> Any:
+    """Return the process's patient client of a service in a region, for what nobody waits for."""
+    with _making:
+        return _boto3().client(service, region_name=region, config=_PATIENT)
 
 
 def client_with(service: str, *, key_id: str, secret: str, token: str) -> Any:
@@ -116,6 +147,11 @@ def client_with(service: str, *, key_id: str, secret: str, token: str) -> Any:
 def error_code(error: ClientError) -> str:
     """Return AWS's name of the error, e.g. "ConditionalCheckFailedException"."""
     return error.response.get("Error", {}).get("Code", "")
+
+
+def refused(error: BaseException) -> str:
+    """Say what AWS refused and why, or nothing if the error is not AWS's."""
+    return f"AWS refused {error.operation_name}: {error_code(error)}." if isinstance(error, ClientError) else ""
 
 
 def is_transient(error: BaseException | None) -> bool:

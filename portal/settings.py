@@ -23,9 +23,25 @@ PORTAL_CLIENT_ID = env.str("PORTICO_PORTAL_CLIENT_ID")
 API_CLIENT_ID = env.str("PORTICO_API_CLIENT_ID")
 TABLES = {
     name: env.str(f"PORTICO_{name.upper()}_TABLE")
-    for name in ("rides", "fleet", "idempotency", "sessions", "people", "documents", "audit")
+    for name in (
+        "rides",
+        "fleet",
+        "idempotency",
+        "sessions",
+        "people",
+        "documents",
+        "audit",
+        "tag_policies",
+        "policy_runs",
+        "policy_findings",
+    )
 }
 DOCUMENTS_BUCKET = env.str("PORTICO_DOCUMENTS_BUCKET")
+POLICY_RUNS_QUEUE_URL = env.str("PORTICO_POLICY_RUNS_QUEUE_URL")
+LAUNCHES_QUEUE_URL = env.str("PORTICO_LAUNCHES_QUEUE_URL")
+DEAD_LETTER_QUEUE_URL = env.str("PORTICO_DEAD_LETTER_QUEUE_URL")
+POLICY_REPORTS_TOPIC_ARN = env.str("PORTICO_POLICY_REPORTS_TOPIC_ARN")
+MAIL_FROM = env.str("PORTICO_MAIL_FROM")
 IDENTITY_POOL_ID = env.str("PORTICO_IDENTITY_POOL_ID")
 PERSON_ROLE_ARN = env.str("PORTICO_PERSON_ROLE_ARN")
 PEOPLE_ROLE_ARNS = env.list("PORTICO_PEOPLE_ROLE_ARNS")
@@ -85,6 +101,22 @@ MAP_TILES_URL = env.str("PORTICO_MAP_TILES_URL", default="")  # e.g. https://til
 MAP_ATTRIBUTION = env.str("PORTICO_MAP_ATTRIBUTION", default="")  # what the tile server wants to be said
 API_ALLOWED_ORIGINS = env.list("PORTICO_API_ALLOWED_ORIGINS", default=[])
 
+# --- Tag policies -----------------------------------------------------------------------------------------------------
+
+# A scheduled run that would change more instances than this, or more of those it read, changes none.
+POLICY_MOST_CHANGES = env.int("PORTICO_POLICY_MOST_CHANGES", default=None)
+POLICY_MOST_PERCENT = env.int("PORTICO_POLICY_MOST_PERCENT", default=None)
+# The cap of the scheduled run: if more instances, or a larger share of them, would change, nothing is.
+POLICY_MOST_CHANGES = env.int("PORTICO_POLICY_MOST_CHANGES", default=None)
+POLICY_MOST_PERCENT = env.int("PORTICO_POLICY_MOST_PERCENT", default=None)
+# An owner whom the user pool does not know gets mail only at an address of these domains: a tag proves nothing.
+OWNER_MAIL_DOMAINS = env.list("PORTICO_OWNER_MAIL_DOMAINS", default=[])
+
+# --- Mail -------------------------------------------------------------------------------------------------------------
+
+EMAIL_BACKEND = "portal.mail.SesBackend"
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = f"Portico <{MAIL_FROM}>"
+
 # --- Django -----------------------------------------------------------------------------------------------------------
 
 DATABASES: dict[str, dict[str, str]] = {}  # DynamoDB is the only database; stray SQL fails loudly
@@ -112,6 +144,7 @@ INSTALLED_APPS = [
     "portal.people",
     "portal.apps.PortalConfig",
     "rides",
+    "policies",
 ]
 if LOCAL_CLOUD:
     INSTALLED_APPS.append("portal.localcloud")

@@ -88,6 +88,18 @@ class TestCloud:
             key = {name: item[name] for name in self._keys[table]}
             self._dynamodb.delete_item(TableName=settings.TABLES[table], Key=key)
 
+    def messages(self, queue_url: str) -> list[str]:
+        """Return the bodies of a queue's messages, oldest first, the ones that somebody is working on included."""
+        url = f"{self.endpoint}/_ministack/sqs/messages"
+        accounts = self._http.request("GET", url, fields={"QueueUrl": queue_url}).json()["messages"]
+        queues = [queue for regions in accounts.values() for queues in regions.values() for queue in queues.values()]
+        return [message["Body"] for queue in queues for message in queue]
+
+    def empty_queues(self) -> None:
+        for url in (settings.POLICY_RUNS_QUEUE_URL, settings.LAUNCHES_QUEUE_URL, settings.DEAD_LETTER_QUEUE_URL):
+            if self.messages(url):
+                self.admin("sqs").purge_queue(QueueUrl=url)
+
     def forget_calls(self) -> None:
         self._http.request("DELETE", f"{self.endpoint}/_portico/calls")
 
@@ -117,6 +129,7 @@ def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
                 setattr(settings, name, getattr(portal.settings, name))
         aws.session.cache_clear()
         aws.client.cache_clear()
+        aws.client_in.cache_clear()
         aws._boto3.cache_clear()
         # Take on the role now, so that no test counts the call.
         credentials = aws.session().get_credentials()
@@ -132,6 +145,7 @@ def cloud(_cloud: TestCloud) -> Iterator[TestCloud]:
     _cloud.faults.clear()
     for table in settings.TABLES:
         _cloud.empty(table)
+    _cloud.empty_queues()
     _cloud.forget_calls()
     yield _cloud
     _cloud.faults.clear()

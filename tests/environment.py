@@ -5,7 +5,19 @@ A plugin and not a conftest, because pytest-django reads the settings before any
 
 import os
 
-_TABLES = ("RIDES", "FLEET", "IDEMPOTENCY", "SESSIONS", "PEOPLE", "DOCUMENTS", "AUDIT")
+_TABLES = (
+    "RIDES",
+    "FLEET",
+    "IDEMPOTENCY",
+    "SESSIONS",
+    "PEOPLE",
+    "DOCUMENTS",
+    "AUDIT",
+    "TAG_POLICIES",
+    "POLICY_RUNS",
+    "POLICY_FINDINGS",
+)
+_QUEUES = ("POLICY_RUNS", "LAUNCHES", "DEAD_LETTER")
 
 for name in [name for name in os.environ if name.startswith(("AWS_", "PORTICO_"))]:
     del os.environ[name]
@@ -25,6 +37,9 @@ os.environ.update(
         "PORTICO_API_CLIENT_ID": "apiclient",
         **{f"PORTICO_{name}_TABLE": name.lower() for name in _TABLES},
         "PORTICO_DOCUMENTS_BUCKET": "documents",
+        **{f"PORTICO_{name}_QUEUE_URL": f"http://127.0.0.1:9/123456789012/{name.lower()}" for name in _QUEUES},
+        "PORTICO_POLICY_REPORTS_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:reports",
+        "PORTICO_MAIL_FROM": "portico@example.com",
         "PORTICO_IDENTITY_POOL_ID": "eu-west-1:00000000-0000-4000-8000-000000000000",
         "PORTICO_PERSON_ROLE_ARN": "arn:aws:iam::123456789012:role/person",
         "PORTICO_PEOPLE_ROLE_ARNS": "arn:aws:iam::123456789012:role/person",

@@ -103,12 +103,12 @@ class ItemAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return form
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
-        form = super().get_changelist_form(request, form=ItemForm, **kwargs)
+        form = super().get_changelist_form(request, **{"form": ItemForm, **kwargs})
         form.is_row = True  # type: ignore[attr-defined]
         return form
 
     def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
-        formset = super().get_changelist_formset(request, formset=ItemFormSet, **kwargs)
+        formset = super().get_changelist_formset(request, **{"formset": ItemFormSet, **kwargs})
         formset.is_refused = getattr(request, "rows_are_refused", False)  # type: ignore[attr-defined]
         return formset
 

@@ -103,6 +103,7 @@ class RecordAdmin(admin.ModelAdmin, Generic[R]):  # type: ignore[type-arg]
     columns: ClassVar[Sequence[str]] = ()
     facts: ClassVar[Sequence[str]] = ()
     search_help: ClassVar[str] = ""
+    list_template: ClassVar[str] = "admin/records.html"
     record_template: ClassVar[str] = "admin/record.html"
 
     def find(self, key: str) -> R | None:
@@ -168,7 +169,7 @@ class RecordAdmin(admin.ModelAdmin, Generic[R]):  # type: ignore[type-arg]
             "media": self.media,
             **(extra_context or {}),
         }
-        return TemplateResponse(request, "admin/records.html", context)
+        return TemplateResponse(request, self.list_template, context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

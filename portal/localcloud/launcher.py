@@ -1,4 +1,4 @@
-"""`make run`: the local cloud, everything on it, and the portal, until Ctrl-C.
+"""`make run`: the local cloud, everything on it, the portal, and what runs in the background, until Ctrl-C.
 
 PORT is where the portal listens (8000), CLOUD_PORT where the cloud does (4566), RUN_DIR where both keep their data.
 """
@@ -41,7 +41,9 @@ def main() -> int:
     cloud = Cloud(port=cloud_port, folder=folder, keep=True)
     description = folder / "local.env"
     description.unlink(missing_ok=True)
+    log = folder / "worker.log"
     portal: subprocess.Popen[bytes] | None = None
+    worker: subprocess.Popen[bytes] | None = None
     try:
         print("Starting the local cloud …", flush=True)
         cloud.start()
@@ -51,14 +53,16 @@ def main() -> int:
         outputs = cloud.deploy(address)
         samples.load(cloud, outputs)
         print("Starting the portal …", flush=True)
-        portal = serve(port, {**without_aws(os.environ), **cloud.portal_environment(outputs)})
+        environment = {**without_aws(os.environ), **cloud.portal_environment(outputs)}
+        portal = serve(port, environment)
+        worker = work(environment, log)
         wait_for(port, portal)
         # Written last: who finds the file finds a portal that answers.
         variables = cloud.administrator_environment(outputs)
         with open(os.open(description, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
-        print(welcome(address, cloud, description), flush=True)
-        return watch(portal, cloud)
+        print(welcome(address, cloud, description, log), flush=True)
+        return watch(portal, worker, cloud, log)
     except Stop:
         print("\nStopping …", flush=True)
         return 0
@@ -69,8 +73,9 @@ def main() -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         description.unlink(missing_ok=True)
-        if portal:
-            end(portal)
+        for process in (worker, portal):
+            if process:
+                end(process)
         cloud.stop()
 
 
@@ -105,6 +110,20 @@ def serve(port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     )
 
 
+def work(environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start what EventBridge and SQS would start on AWS. All that it says is in its log."""
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "portal.localcloud.worker"],
+            cwd=ROOT,
+            env=environment,
+            start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+        )
+
+
 def wait_for(port: int, portal: subprocess.Popen[bytes]) -> None:
     give_up_at = time.monotonic() + 30
     while is_free(port):
@@ -113,9 +132,13 @@ def wait_for(port: int, portal: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def watch(portal: subprocess.Popen[bytes], cloud: Cloud) -> int:
-    """Return when either has ended: one is of no use without the other."""
+def watch(portal: subprocess.Popen[bytes], worker: subprocess.Popen[bytes], cloud: Cloud, log: Path) -> int:
+    """Return when the portal or the cloud has ended: one is of no use without the other."""
+    works = True
     while cloud.is_running:
+        if works and worker.poll() is not None:
+            works = False
+            print(f"Nothing runs in the background any more. Why is in {os.path.relpath(log)}.", file=sys.stderr)
         try:
             return portal.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
@@ -133,7 +156,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def welcome(address: str, cloud: Cloud, description: Path) -> str:
+def welcome(address: str, cloud: Cloud, description: Path, log: Path) -> str:
     width = max(len(person.username) for person in PEOPLE)
     people = "\n".join(f"    {person.username:<{width}}  {person.does}" for person in PEOPLE)
     return f"""
@@ -143,6 +166,7 @@ def welcome(address: str, cloud: Cloud, description: Path) -> str:
 {people}
 
   Mails, codes   {address}/local/
+  Schedules      each hour, first in a minute; what they say is in {os.path.relpath(log)}
   Acme's sign-in {cloud.company}   (the sample company of {address}/sign-in/)
   AWS endpoint   {cloud.endpoint}   (in a shell: . {os.path.relpath(description)})
 

@@ -1,14 +1,18 @@
-"""What a new local cloud contains: the sample people, and unicorns to ride."""
+"""What a new local cloud contains: the sample people, unicorns to ride, instances, and rules for their tags."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from portal.dynamo.values import to_item
+from portal.localcloud import sample_fleet, sample_runs
 from portal.localcloud.cloud import Cloud
 from portal.localcloud.people import PASSWORD, PEOPLE, Person
+from portal.localcloud.sent import REPORTS
 from rides.rules import Place, curve_keys
 
 # The first three are the published tutorial's. The rest stand where people try the map first.
@@ -27,10 +31,58 @@ FLEET = [
     ("jacaranda", "Jacaranda", "Lilac", "Female", "-23.5505", "-46.6333"),
 ]
 SPEED = 90  # km/h
+# The first three are the published article's.
+RULES: list[dict[str, Any]] = [
+    {"RuleId": 1, "TagKey": "ProjectCode", "Action": "Update", "Required": "Y", "Default": "Proj007"},
+    {"RuleId": 2, "TagKey": "CreatedBy", "Action": "UserLookup", "Required": "Y"},
+    {"RuleId": 3, "TagKey": "Expires", "Action": "Function", "Required": "N", "Default": "today()"},
+    {
+        "RuleId": 4,
+        "TagKey": "Environment",
+        "Action": "Update",
+        "Required": "Y",
+        "Default": "prod",
+        "VpcIds": [sample_fleet.PRODUCTION],
+        "AllowedValues": ["prod"],
+        "Description": "The VPC decides. What says something else is reported.",
+    },
+    {
+        "RuleId": 5,
+        "TagKey": "Environment",
+        "Action": "Update",
+        "Required": "Y",
+        "Default": "test",
+        "VpcIds": [sample_fleet.STAGING],
+        "AllowedValues": ["dev", "test"],
+        "Untagged": "stop",
+        "GraceDays": 7,
+        "Description": "What stands in staging without any tags is stopped a week after its owner was warned.",
+    },
+    {
+        "RuleId": 6,
+        "TagKey": "CostCentre",
+        "Action": "Function",
+        "Required": "Y",
+        "Default": "tag(ProjectCode)",
+        "Order": 10,
+        "Description": "Who pays: the project.",
+    },
+    {
+        "RuleId": 7,
+        "TagKey": "Backup",
+        "Action": "Update",
+        "Required": "Y",
+        "Default": "daily",
+        "TagFilter": "Environment=prod",
+        "Enabled": "N",
+        "Description": "Switched off. A preview shows what it would do.",
+    },
+]
 
 
 def load(cloud: Cloud, outputs: Mapping[str, str]) -> None:
-    """Add what is missing of the samples: people one by one, unicorns only to an empty fleet."""
+    """Add what is missing of the samples: people one by one, unicorns only to an empty fleet, rules where there are
+    none."""
     cognito = cloud.client("cognito-idp")
     for person in PEOPLE:
         add_person(cognito, outputs["UserPoolId"], person)
@@ -39,6 +91,30 @@ def load(cloud: Cloud, outputs: Mapping[str, str]) -> None:
         for unicorn_id, name, color, gender, latitude, longitude in FLEET:
             item = unicorn(unicorn_id, Name=name, Color=color, Gender=gender, Latitude=latitude, Longitude=longitude)
             dynamodb.put_item(TableName=outputs["FleetTable"], Item=item)
+    if not dynamodb.scan(TableName=outputs["TagPoliciesTable"], Limit=1)["Items"]:
+        for rule in RULES:
+            dynamodb.put_item(TableName=outputs["TagPoliciesTable"], Item=to_item(rule))
+        for run in sample_runs.items(RULES, now=datetime.now(UTC)):
+            dynamodb.put_item(TableName=outputs["PolicyRunsTable"], Item=run)
+    keep_reports(cloud, outputs["PolicyReportsTopicArn"])
+    sample_fleet.load(cloud)
+
+
+def keep_reports(cloud: Cloud, topic: str) -> None:
+    """Subscribe a queue that nobody empties to a topic: on AWS, it would be somebody's address."""
+    sqs = cloud.client("sqs")
+    url = sqs.create_queue(QueueName=REPORTS)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
 
 def add_person(cognito: Any, pool: str, person: Person) -> None:

@@ -1,7 +1,8 @@
-"""What the local cloud has sent: the mails and text messages that on AWS would be in somebody's inbox."""
+"""What the local cloud has sent: the mails, reports and text messages that on AWS would be in somebody's inbox."""
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import urllib3
 from django.conf import settings
 from django.utils.html import strip_tags
 
+REPORTS = "portico-reports"  # the queue in which samples.py keeps what is published to the reports' topic
 _SECRET = re.compile(r"temporary password (\S+)|\b(\d{6})\b")
 _LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;)]")
 
@@ -56,6 +58,27 @@ def texts() -> list[Message]:
         Message(to=number, subject=record.get("Subject") or "", text=record["Message"])
         for number, records in numbers.items()
         for record in reversed(records)
+    ]
+
+
+def reports() -> list[Message]:
+    """Return what was published to the topic of the reports, newest first."""
+    accounts = _get(f"/_ministack/sqs/messages?QueueUrl={REPORTS}")["messages"]
+    envelopes = [
+        json.loads(one["Body"])
+        for regions in accounts.values()
+        for queues in regions.values()
+        for queue in queues.values()
+        for one in queue
+    ]
+    return [
+        Message(
+            to="whoever is subscribed",
+            subject=one.get("Subject") or "",
+            text=one["Message"],
+            sent_at=datetime.fromisoformat(one["Timestamp"]),
+        )
+        for one in reversed(envelopes)
     ]
 
 

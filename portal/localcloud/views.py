@@ -22,7 +22,7 @@ def sent(request: HttpRequest) -> HttpResponse:
 
 
 def _sent() -> dict[str, list[messages.Message]]:
-    return {"mails": messages.mails(), "texts": messages.texts()}
+    return {"mails": messages.mails(), "reports": messages.reports(), "texts": messages.texts()}
 
 
 @require_GET

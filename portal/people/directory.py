@@ -148,15 +148,18 @@ def members(group: str) -> list[Person]:
 
 def find(username: str) -> Person | None:
     """Return the person of exactly this user name, with their second factors, or None."""
+    person = known_as(username)
+    return person if person and person.username.lower() == username.lower() else None
+
+
+def known_as(name: str) -> Person | None:
+    """Return whom Cognito takes a name for: a user name, a verified e-mail address or a sub. Or None."""
     try:
-        user = aws.client("cognito-idp").admin_get_user(UserPoolId=settings.USER_POOL_ID, Username=username)
+        user = aws.client("cognito-idp").admin_get_user(UserPoolId=settings.USER_POOL_ID, Username=name)
     except ClientError as error:
         if aws.error_code(error) in ("UserNotFoundException", "InvalidParameterException"):
             return None
         raise
-    # Cognito takes a sub or an address for a name, too.
-    if user["Username"].lower() != username.lower():
-        return None
     return _person(user, user["UserAttributes"])
 
 

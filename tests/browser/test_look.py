@@ -36,6 +36,11 @@ ADMIN = [
     "/admin/people/person/",
     "/admin/people/person/rider/change/",
     "/admin/dynamo/auditentry/",
+    "/admin/policies/tagpolicy/",
+    "/admin/policies/tagpolicy/add/",
+    "/admin/policies/policyrun/",
+    "/admin/policies/policyrun/start/",
+    "/admin/policies/policyrun/compliance/",
 ]
 
 

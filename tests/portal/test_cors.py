@@ -61,7 +61,7 @@ def test_no_origin_is_allowed_unless_the_setting_says_so(client: Client, setting
 
 
 @pytest.mark.parametrize("path", ["/", "/rides/", "/profile/", "/sign-in/"])
-def test_pages_are_for_nobody_else(client: Client, path: str) -> None:
+def test_pages_are_for_nobody_else(cloud, client: Client, path: str) -> None:
     answer = client.get(path, headers={"Origin": OURS})
     assert "Access-Control-Allow-Origin" not in answer
     assert "Access-Control-Allow-Origin" not in preflight(client, OURS, path)

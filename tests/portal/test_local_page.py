@@ -10,8 +10,9 @@ from django.conf import settings
 from django.test import Client
 from django.urls import Resolver404, clear_url_caches, resolve
 
+from portal.localcloud import samples
 from portal.localcloud.people import PASSWORD, PEOPLE
-from portal.localcloud.sent import Message
+from portal.localcloud.sent import REPORTS, Message
 from tests.html import page_problems, problems
 
 
@@ -56,6 +57,26 @@ def test_it_shows_text_messages(cloud):
     page = Client().get("/local/sent/").content.decode()
     assert "+15550100" in page
     assert 'data-copy="112233"' in page
+
+
+def test_it_shows_what_subscribers_of_the_reports_are_told(cloud):
+    assert "No report yet" in Client().get("/local/sent/").content.decode()
+    samples.keep_reports(cloud.cloud, settings.POLICY_REPORTS_TOPIC_ARN)
+    try:
+        for subject in ("The first", "The second"):
+            cloud.admin("sns").publish(
+                TopicArn=settings.POLICY_REPORTS_TOPIC_ARN,
+                Subject=subject,
+                Message="See https://example.com/a?b=c. <script>alert(1)</script>",
+            )
+        page = Client().get("/local/sent/").content.decode()
+    finally:
+        url = cloud.admin("sqs").get_queue_url(QueueName=REPORTS)["QueueUrl"]
+        cloud.admin("sqs").delete_queue(QueueUrl=url)
+    assert not problems(page)
+    assert page.index("The second") < page.index("The first")
+    assert 'href="https://example.com/a?b=c"' in page
+    assert "<script>" not in page
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,28 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
 from cfnlint.decode import cfn_yaml
 from django.conf import settings
 from django.test import Client
 
+from policies import engine
+from policies.runs import Kind, State, runs
+from portal import aws, events
 from portal.accounts import cognito, iam, identity_pool, people, second_factor
 from portal.accounts.doors import federation
 from portal.localcloud.cloud import TEMPLATE
 from portal.localcloud.people import PASSWORD
+from portal.localcloud.worker import read
 from tests.accounts.company import START, company
 from tests.conftest import SignedUp, TestCloud
+from tests.policies.conftest import ARTICLE, Instances, instances, write_rules
+
+__all__ = ["instances", "write_rules"]  # fixtures
 
 # What a transaction's parts are called in a policy.
 PARTS = {"PutItem", "UpdateItem"}
@@ -95,6 +106,36 @@ def connect_and_disconnect(cloud: TestCloud, client: Client, person: SignedUp) -
         assert "is disconnected" in answer.content.decode()
 
 
+def keep_order(instances: Instances, write_rules: Callable[..., None]) -> None:
+    """Have the queue's function run rules that find one of everything to do."""
+    rule = {"TagKey": "Team", "Action": "Update", "Required": "Y", "Default": "none"}
+    stop, terminate = "vpc-0000000000000000a", "vpc-0000000000000000b"
+    write_rules(
+        *ARTICLE,
+        {**rule, "RuleId": 11, "VpcIds": [stop], "Untagged": "stop"},
+        {**rule, "RuleId": 12, "VpcIds": [terminate], "Untagged": "terminate"},
+    )
+    [tagged] = instances.launch({"CreatedBy": "rider"})
+    [unknown] = instances.launch({"Name": "web"})
+    [stopped] = instances.launch({"portico:deadline": "stop 2026-01-01T00:00:00Z"}, vpc_id=stop)
+    [terminated] = instances.launch({"portico:deadline": "terminate 2026-01-01T00:00:00Z"}, vpc_id=terminate)
+    [saved] = instances.launch({"Name": "web", "portico:deadline": "stop 2026-01-01T00:00:00Z"}, vpc_id=stop)
+
+    from portal.lambda_entry import lambda_handler
+
+    run = engine.start(Kind.ENFORCE, by=None, now=datetime.now(UTC))
+    for queue in read(events.stages()["local"], lambda_handler)[0]:
+        queue.check()
+        queue.poll(0)
+    run = runs.get(run.run_id)
+    assert (run.state, run.failed, run.problems) == (State.DONE, 0, ())
+    assert instances.tags(tagged)["ProjectCode"] == "Proj007"
+    assert instances.tags(unknown)["CreatedBy"] == "mary"
+    assert instances.state(stopped) in ("stopping", "stopped")
+    assert instances.state(terminated) in ("shutting-down", "terminated")
+    assert "portico:deadline" not in instances.tags(saved)
+
+
 def test_every_action_that_the_role_allows_is_called(
     cloud: TestCloud,
     fleet: Callable[..., str],
@@ -102,6 +143,8 @@ def test_every_action_that_the_role_allows_is_called(
     operator: SignedUp,
     people_roles: list[str],
     client_for: Callable[..., Client],
+    instances: Instances,
+    write_rules: Callable[..., None],
 ) -> None:
     fleet("angel", Name="Angel")
     pool, administrator = cloud.outputs["UserPoolId"], cloud.admin("cognito-idp")
@@ -145,9 +188,61 @@ def test_every_action_that_the_role_allows_is_called(
     operate(cloud, operators, forgetful)
     operators.get("/admin/rides/unicorn/")
     operators.get("/admin/")
-
     called = cloud.calls()
+    keep_order(instances, write_rules)
+
+    called += cloud.calls()
     done = {(service, action) for service, action in called}
+    if ("sesv2", "SendEmail") in done:
+        # Ours are whole messages, for which SES wants both.
+        done |= {("ses", "SendEmail"), ("ses", "SendRawEmail")}
     if ("dynamodb", "TransactWriteItems") in done:
         done |= {("dynamodb", part) for part in PARTS}
     assert allowed() - done == set()
+
+
+def ec2() -> Any:
+    return aws.client_in("ec2", "eu-west-1")
+
+
+def refused(call: Callable[..., Any], **request: Any) -> str:
+    with pytest.raises(ClientError) as error:
+        call(**request)
+    return aws.error_code(error.value)
+
+
+def test_an_instance_that_was_not_marked_can_be_neither_stopped_nor_terminated(instances: Instances) -> None:
+    bare, marked = instances.launch({}, {"portico:deadline": "stop 2026-01-01T00:00:00Z"})
+    for call in (ec2().stop_instances, ec2().terminate_instances):
+        assert refused(call, InstanceIds=[bare]) == "UnauthorizedOperation"
+        assert refused(call, InstanceIds=[bare, marked]) == "UnauthorizedOperation"
+    assert instances.state(bare) == instances.state(marked) == "running"
+
+
+def test_only_instances_are_tagged_and_none_is_launched(cloud: TestCloud) -> None:
+    tags = [{"Key": "Name", "Value": "web"}]
+    assert refused(ec2().create_tags, Resources=["vpc-0123456789abcdef0"], Tags=tags) == "UnauthorizedOperation"
+    assert refused(ec2().delete_tags, Resources=["vol-0123456789abcdef0"], Tags=tags) == "UnauthorizedOperation"
+    launch = {"ImageId": "ami-0123456789abcdef0", "MinCount": 1, "MaxCount": 1}
+    assert refused(ec2().run_instances, **launch) == "UnauthorizedOperation"
+
+
+def test_mail_comes_from_one_address_only(cloud: TestCloud) -> None:
+    cloud.admin("sesv2").create_email_identity(EmailIdentity="example.com")
+    simple = {"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}}
+    mail = {"Destination": {"ToAddresses": ["rider@example.com"]}, "Content": simple}
+    try:
+        code = refused(aws.client("sesv2").send_email, FromEmailAddress="billing@example.com", **mail)
+    finally:
+        cloud.admin("sesv2").delete_email_identity(EmailIdentity="example.com")
+    assert "AccessDenied" in code
+    assert aws.client("sesv2").send_email(FromEmailAddress=settings.MAIL_FROM, **mail)["MessageId"]
+
+
+def test_queues_and_topics_of_others_are_out_of_reach(cloud: TestCloud) -> None:
+    other = cloud.admin("sqs").create_queue(QueueName="somebody-elses")["QueueUrl"]
+    sqs = aws.client("sqs")
+    assert "AccessDenied" in refused(sqs.send_message, QueueUrl=other, MessageBody="x")
+    assert "AccessDenied" in refused(sqs.receive_message, QueueUrl=other)
+    assert "AccessDenied" in refused(sqs.send_message, QueueUrl=settings.LAUNCHES_QUEUE_URL, MessageBody="x")
+    assert "AccessDenied" in refused(sqs.purge_queue, QueueUrl=settings.POLICY_RUNS_QUEUE_URL)

@@ -1,0 +1,39 @@
+"""What undoes a finding: the tags as they were, wherever nobody changed them since."""
+
+from __future__ import annotations
+
+from policies.instance import Act, Change, Finding, Instance, Outcome
+
+
+def was_changed(finding: Finding) -> bool:
+    """Tell whether something was really done to the instance."""
+    return any(one.outcome is Outcome.DONE for one in finding.changes) or (
+        finding.act is not None and finding.act_outcome is Outcome.DONE
+    )
+
+
+def turned_round(did: Finding, there: Instance | None) -> Finding:
+    """Return what undoes a finding's changes, given the instance as it is now; None is one that is gone."""
+    undone = Finding(
+        instance_id=did.instance_id,
+        region=did.region,
+        name=did.name if there is None else there.tags.get("Name", ""),
+        created_at=did.created_at,
+        tag_count=did.tag_count,
+        owner=did.owner,
+    )
+    if did.act in (Act.STOP, Act.TERMINATE) and did.act_outcome is Outcome.DONE:
+        undone.notes.append(f"The run did {did.act} it, which tags do not undo.")
+    for one in did.changes:
+        if one.outcome is not Outcome.DONE:
+            continue
+        now = None if there is None else there.tags.get(one.key)
+        back = Change(key=one.key, old=now, new=one.old, rule_id=one.rule_id, why="as it was before the run")
+        if there is None:
+            back.outcome = Outcome.GONE
+        elif now == one.old:
+            continue  # somebody put it back
+        elif now != one.new:
+            back.outcome = Outcome.CHANGED
+        undone.changes.append(back)
+    return undone

@@ -1,0 +1,133 @@
+"""Runs of the rules: what each was asked for, how far it is, and what came of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from policies import findings
+from policies.instance import Finding
+from portal.dynamo.table import Instant, Record, Table
+
+# A month may have many runs: one for each launch.
+_PER_QUERY, _MOST_QUERIES = 200, 5
+
+KEPT, PREVIEW_KEPT = timedelta(days=400), timedelta(days=7)
+
+
+class Kind(StrEnum):
+    ENFORCE = "enforce"
+    PREVIEW = "preview"  # nothing is written
+    LAUNCH = "launch"  # just launched instances
+    UNDO = "undo"
+
+
+class State(StrEnum):
+    QUEUED = "queued"
+    READING = "reading"
+    LOOKING_UP = "looking up"  # who launched them, in CloudTrail
+    APPLYING = "applying"
+    DONE = "done"
+    CAPPED = "stopped by the cap"  # before anything was changed
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+OVER = frozenset({State.DONE, State.CAPPED, State.CANCELLED, State.FAILED})
+
+
+class TagCount(Record):
+    """How many instances that a rule asks for this tag had it when they were read."""
+
+    present: int = 0
+    missing: int = 0  # or empty, or not allowed
+
+
+class Run(Record):
+    """One run of the rules. `rules` are the items as they were, so that a report can be read after they changed."""
+
+    run_id: str  # begins with the moment, e.g. "20261127T112000Z-1f3a9c"
+    month: str
+    kind: Kind
+    state: State
+    started_at: Instant
+    finished_at: Instant | None = None
+    by_sub: str = ""  # empty: the schedule, or EventBridge
+    by_name: str = ""
+    rules: tuple[dict[str, Any], ...] = ()  # the items' plain attributes
+    is_partial: bool = False  # of rules that somebody chose, not of all those in the table
+    malformed: tuple[str, ...] = ()  # "Rule 7: …"
+    vpc_ids: tuple[str, ...] = ()  # only these; empty means all
+    most_changes: int | None = None  # the cap: stop before anything if more instances than this would change
+    most_percent: int | None = None
+    read: int = 0  # instances
+    matched: int = 0  # that any rule applies to
+    to_change: int = 0
+    changed: int = 0
+    failed: int = 0
+    gone: int = 0
+    acts: Mapping[str, int] = Field(default_factory=dict)  # Act: how many
+    tags: Mapping[str, TagCount] = Field(default_factory=dict)  # by tag key
+    problems: tuple[str, ...] = ()  # what went wrong in general: "CloudTrail did not answer; creators wait …"
+    pages: int = 0  # of findings
+    cursor: str = ""
+    undoes: str = ""  # the run that this one undoes
+    undone_by: str = ""
+    cancel_asked: bool = False
+    launched: Mapping[str, Any] | None = None  # of a LAUNCH: {"Region", "InstanceIds"}
+    expires_at: int | None = None  # epoch seconds: DynamoDB deletes it
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in OVER
+
+
+runs = Table(Run, name="policy_runs", key=("RunId",), indexes={"ByMonth": ("Month", "StartedAt")})
+
+
+def new(kind: Kind, *, now: datetime, suffix: str = "", **facts: Any) -> Run:
+    """Make a run that begins now. The same moment and suffix make the same id."""
+    kept = PREVIEW_KEPT if kind is Kind.PREVIEW else KEPT
+    return Run(
+        run_id=f"{now:%Y%m%dT%H%M%SZ}-{suffix or secrets.token_hex(4)}",
+        month=f"{now:%Y-%m}",
+        kind=kind,
+        state=State.QUEUED,
+        started_at=now,
+        expires_at=int((now + kept).timestamp()),
+        **facts,
+    )
+
+
+def findings_page(run: Run, number: int) -> list[Finding]:
+    """Return one page of a run's findings, from 0 to run.pages - 1."""
+    return findings.page(run.run_id, number)
+
+
+def all_findings(run: Run) -> Iterator[Finding]:
+    """Yield a run's findings, one page in memory at a time."""
+    for number in range(run.pages):
+        yield from findings_page(run, number)
+
+
+def history(limit: int, *, now: datetime, kinds: Collection[Kind] = tuple(Kind), months: int = 3) -> list[Run]:
+    """Return the newest runs of some kinds, of this month and some before it, in a few queries."""
+    found: list[Run] = []
+    first = now.replace(day=1)
+    for _ in range(months):
+        cursor = None
+        for _ in range(_MOST_QUERIES):
+            page = runs.query(f"{first:%Y-%m}", index="ByMonth", limit=_PER_QUERY, cursor=cursor)
+            found += [one for one in page.records if one.kind in kinds]
+            cursor = page.cursor
+            if len(found) >= limit:
+                return found[:limit]
+            if cursor is None:
+                break
+        first = (first - timedelta(days=1)).replace(day=1)
+    return found

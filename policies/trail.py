@@ -1,0 +1,101 @@
+"""CloudTrail: who launched which instance.
+
+Reference: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from portal import aws
+
+KEPT = timedelta(days=90)
+# An event can be looked up some 15 minutes after it happened.
+DELAY = timedelta(minutes=15)
+# How far a launch's event may be from the moment that EC2 gives: its disk is attached some seconds later.
+BEFORE, AFTER = timedelta(minutes=10), timedelta(minutes=5)
+# Two stretches of time nearer to each other than this are looked through as one: there are few events between them, and
+# a stretch of its own costs a call.
+_NEAR = timedelta(hours=6)
+_SECONDS_BETWEEN_CALLS = 0.5  # two requests a second are allowed, in each region
+
+
+class Unavailable(Exception):
+    """CloudTrail did not answer, or refused."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time in which somebody launched something."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some events, newest first, as LookupEvents gives them. `until` is how far back they go."""
+
+    events: list[Mapping[str, Any]]
+    until: datetime
+
+
+def windows(launched_at: Iterable[datetime], *, now: datetime) -> list[Window]:
+    """Return the fewest stretches of time, newest first, in which the events of these launches are.
+
+    Launches of which CloudTrail knows nothing any more, or nothing yet, are left out.
+    """
+    oldest = now - KEPT
+    merged: list[Window] = []
+    for at in sorted((at for at in launched_at if at > oldest), reverse=True):
+        start, end = max(at - BEFORE, oldest), min(at + AFTER, now)
+        if merged and merged[-1].start - end < _NEAR:
+            merged[-1] = Window(start, merged[-1].end)
+        else:
+            merged.append(Window(start, end))
+    return merged
+
+
+def launches(region: str, window: Window) -> Iterator[Page]:
+    """Yield the RunInstances events of a stretch of time, 50 at a time, newest first. Raises Unavailable."""
+    client = aws.client_in("cloudtrail", region)
+    request: dict[str, Any] = {
+        "LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "RunInstances"}],
+        "StartTime": window.start,
+        "EndTime": window.end,
+        "MaxResults": 50,
+    }
+    while True:
+        _wait_for_turn(region)
+        try:
+            answer = client.lookup_events(**request)
+        except ClientError as error:
+            raise Unavailable(aws.error_code(error)) from error
+        except BotoCoreError as error:
+            raise Unavailable(type(error).__name__) from error
+        events: list[Any] = answer["Events"]
+        more = answer.get("NextToken")
+        yield Page(events, events[-1]["EventTime"] if events and more else window.start)
+        if not more:
+            return
+        request["NextToken"] = more
+
+
+_turns: dict[str, float] = {}
+_turn = threading.Lock()
+
+
+def _wait_for_turn(region: str) -> None:
+    """Keep to two requests a second, which is cheaper than being refused."""
+    with _turn:
+        now = time.monotonic()
+        at = max(now, _turns.get(region, 0.0))
+        _turns[region] = at + _SECONDS_BETWEEN_CALLS
+    time.sleep(max(0.0, at - now))

@@ -1,0 +1,54 @@
+"""`manage.py enforce_policies`, as somebody in a shell uses it."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from policies import lease
+from portal.dynamo.values import from_item
+
+COST = {"RuleId": 9, "TagKey": "Cost", "Action": "Update", "Required": "Y", "Default": "shared"}
+
+
+def test_it_applies_the_rules_and_sums_up(instances, write_rules, cloud, capsys):
+    write_rules(COST)
+    [one] = instances.launch({"Name": "web"})
+    call_command("enforce_policies")
+    assert instances.tags(one)["Cost"] == "shared"
+    assert "1 instances read, 1 changed, 0 failed." in capsys.readouterr().out
+    assert [entry["Action"] for entry in map(from_item, cloud.items("audit"))] == ["started a run of the tag policies"]
+
+
+def test_a_dry_run_says_what_it_would_change(instances, write_rules, capsys):
+    write_rules(COST)
+    [one] = instances.launch({"Name": "a\u202eb"})
+    call_command("enforce_policies", "--dry-run")
+    assert "Cost" not in instances.tags(one)
+    out = capsys.readouterr().out
+    assert f"{one} a\\u202eb: Cost = shared" in out
+    assert "1 would change" in out
+
+
+def test_only_one_vpc(instances, write_rules, capsys):
+    write_rules(COST)
+    instances.launch({"Name": "here"})
+    [there] = instances.launch({"Name": "there"}, vpc_id="vpc-0fedcba9876543210")
+    call_command("enforce_policies", "--vpc", "vpc-0fedcba9876543210")
+    assert instances.tags(there)["Cost"] == "shared"
+    assert "1 instances read, 1 changed" in capsys.readouterr().out
+
+
+def test_the_cap_ends_it_with_an_error(instances, write_rules, capsys):
+    write_rules(COST)
+    [one] = instances.launch({"Name": "web"})
+    with pytest.raises(SystemExit):
+        call_command("enforce_policies", "--most", "0")
+    assert "Stopped before anything was changed" in capsys.readouterr().err
+    assert "Cost" not in instances.tags(one)
+
+
+def test_it_says_so_while_another_run_is_under_way(instances, write_rules):
+    write_rules(COST)
+    with lease.taken("write"), pytest.raises(CommandError, match="Another run is under way"):
+        call_command("enforce_policies")
