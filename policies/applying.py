@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from policies import instances, plan
-from policies.instance import DEADLINE_KEY, Act, Change, Instance, Outcome
+from policies.instance import DEADLINE_KEY, Act, Change, Finding, Instance, Outcome
 from policies.instances import Refusal
+from policies.lease import Lost
 from policies.progress import Progress
 from policies.rules import RuleBook
 from policies.runs import State
@@ -39,8 +40,12 @@ def apply(progress: Progress, book: RuleBook) -> None:
     try:
         for region, work in _left(progress).items():
             _do(region, work, outcomes, progress, book)
-    finally:
+    except Lost:
+        raise  # whoever has the lease now writes
+    except BaseException:
         _write(progress, outcomes)
+        raise
+    _write(progress, outcomes)
 
 
 def give_up(progress: Progress) -> None:
@@ -90,6 +95,7 @@ def _do(region: str, work: _Work, outcomes: Outcomes, progress: Progress, book: 
             some = ids[start : start + instances.PAGE]
             progress.check()
             still = _still_due(region, act, some, progress, book)
+            progress.save(ending=tuple(still))
             refusals = instances.end(region, act, still)
             for instance_id in some:
                 is_due = instance_id in still
@@ -113,8 +119,8 @@ def _still_due(region: str, act: Act, ids: Sequence[str], progress: Progress, bo
 
 def _look_again(progress: Progress) -> None:
     """Compare what was planned with what is there now, and drop what somebody else has changed meanwhile."""
-    for number, page in progress.pages():
-        planned = [one for one in page if one.will_change]
+    for batch in _batches(progress):
+        planned = [one for _, page in batch for one in page if one.will_change]
         there: dict[str, Instance] = {}
         for region in sorted({one.region for one in planned}):
             progress.check()
@@ -124,10 +130,27 @@ def _look_again(progress: Progress) -> None:
             for change in one.changes:
                 if change.outcome is Outcome.PLANNED:
                     change.outcome = _as_it_stands(change, there.get(one.instance_id))
-            if one.act in (Act.STOP, Act.TERMINATE) and one.instance_id not in there:
-                one.act_outcome = Outcome.GONE
-        if planned:
+            if one.act in (Act.STOP, Act.TERMINATE) and one.act_outcome is Outcome.PLANNED:
+                is_ours = one.instance_id in progress.run.ending
+                one.act_outcome = _as_it_ended(one.act, there.get(one.instance_id), is_ours=is_ours)
+        for number, page in batch:
             progress.rewrite(number, page)
+
+
+def _batches(progress: Progress) -> Iterator[list[tuple[int, list[Finding]]]]:
+    """Yield the pages on which anything is to be done, together as many as one call describes."""
+    batch: list[tuple[int, list[Finding]]] = []
+    size = 0
+    for number, page in progress.pages():
+        planned = sum(one.will_change for one in page)
+        if batch and size + planned > instances.PAGE:
+            yield batch
+            batch, size = [], 0
+        if planned:
+            batch.append((number, page))
+            size += planned
+    if batch:
+        yield batch
 
 
 def _as_it_stands(change: Change, there: Instance | None) -> Outcome:
@@ -137,6 +160,14 @@ def _as_it_stands(change: Change, there: Instance | None) -> Outcome:
     if now == change.new:
         return Outcome.DONE  # by this run, before it was interrupted
     return Outcome.PLANNED if now == change.old else Outcome.CHANGED
+
+
+def _as_it_ended(act: Act, there: Instance | None, *, is_ours: bool) -> Outcome:
+    """Return what became of an end that this run may have come to before it was interrupted."""
+    has_ended = there is None or (act is Act.STOP and there.state in ("stopping", "stopped"))
+    if is_ours and has_ended:
+        return Outcome.DONE
+    return Outcome.GONE if there is None else Outcome.PLANNED
 
 
 def _write(progress: Progress, outcomes: Mapping[str, Mapping[str, Refusal]]) -> None:

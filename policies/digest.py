@@ -96,8 +96,9 @@ def _sort_into(digest: Digest, one: Finding) -> None:
             digest.warned.add(one, [f"is {verb} after {moment(one.deadline)}, unless it has tags by then"])
         elif one.act in _ENDS:
             digest.ended.add(one, [f"was {_ENDS[one.act]}, because it still had no tags"])
-    if given := [_given(change) for change in one.changes if _was_given(change)]:
-        digest.changed.add(one, given)
+    if any(_was_given(change) for change in one.changes):
+        # Made only for those that are named.
+        digest.changed.add(one, (_given(change) for change in one.changes if _was_given(change)))
     if one.notes:
         digest.noted.add(one, one.notes)
 
@@ -120,6 +121,8 @@ def _errors(one: Finding) -> Iterable[str]:
 
 def shown(text: str, most: int = 80) -> str:
     """Return a text from outside on one line and no longer than `most` characters."""
+    if len(text) <= most and text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     text = "".join(
         " " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in text if one not in _TURNING
     )

@@ -31,6 +31,8 @@ def look_up(progress: Progress, book: RuleBook) -> None:
 
     Where CloudTrail does not answer, the run goes on without and says so.
     """
+    if not book.needs_creators:
+        return
     wanted: dict[str, dict[str, datetime]] = defaultdict(dict)
     for _, page in progress.pages():
         for one in page:
@@ -68,18 +70,17 @@ def _look_up_in(
     missing = {one: at for one, at in launched_at.items() if one not in answers.why_not}
     before = datetime.fromisoformat(read_to[region]) if region in read_to else now
     try:
-        for window in trail.windows(missing.values(), now=now):
-            if window.start >= before:
-                continue
-            for page in trail.launches(region, trail.Window(window.start, min(window.end, before))):
+        while window := trail.next_window(missing.values(), before=before, now=now):
+            for page in trail.launches(region, window):
                 for event in page.events:
                     for instance_id, creator in creators.launches(event).items():
                         if missing.pop(instance_id, None):
                             answers.found[instance_id] = creator
-                read_to[region] = page.until.isoformat()
+                before = page.until
+                read_to[region] = before.isoformat()
                 progress.check()
-                if not any(window.start <= at and at - trail.BEFORE < page.until for at in missing.values()):
-                    break  # whatever is older is nobody's that is looked for
+                if not any(trail.is_within_reach(at, before=before) for at in missing.values()):
+                    break
     except trail.Unavailable as unavailable:
         progress.note(
             f"CloudTrail in {region} did not answer ({unavailable}). Who launched {len(missing):,} of the instances is "
@@ -87,7 +88,11 @@ def _look_up_in(
         )
         answers.why_not |= dict.fromkeys(missing, "CloudTrail did not answer; the next run asks again")
         return
-    answers.why_not |= dict.fromkeys(missing, "CloudTrail has no launch of it")
+    for one, at in missing.items():
+        is_too_early = at > now - trail.DELAY
+        answers.why_not[one] = (
+            f"CloudTrail has no launch of it{' yet; the next run asks again' if is_too_early else ''}"
+        )
     for_good = {one: f"{now:%d %B %Y}" for one, at in missing.items() if at < now - SURE_AFTER}
     still = {one: day for one, day in in_vain.items() if one in launched_at}
     if for_good or still != in_vain:

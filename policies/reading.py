@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from django.conf import settings
 
-from policies import creators, findings, instances
+from policies import findings, instances
 from policies.creators import Creator
 from policies.instance import DEADLINE_KEY, Act, Change, Finding, Instance
 from policies.lookup import asks
 from policies.progress import Progress
 from policies.reversal import turned_round, was_changed
 from policies.rules import Counts, RuleBook, deadline_tag
-from policies.runs import State, TagCount, runs
+from policies.runs import Launch, State, TagCount, runs
 
 _PAUSES = (1, 2, 4, 8, 0)
 
@@ -27,25 +26,24 @@ def read(progress: Progress, book: RuleBook) -> None:
     progress.save(state=State.READING)
     if run.undoes:
         _read_undone(progress)
-    elif run.launched:
-        _read_launched(progress, book, run.launched)
+    elif run.launch:
+        _read_launched(progress, book, run.launch)
     else:
         _read_scope(progress, book)
     progress.save(state=State.LOOKING_UP, cursor="")
 
 
-def _read_launched(progress: Progress, book: RuleBook, launched: Mapping[str, Any]) -> None:
+def _read_launched(progress: Progress, book: RuleBook, launch: Launch) -> None:
     """Judge the instances of a RunInstances event, which says itself who launched them."""
-    ids = [str(one) for one in launched["InstanceIds"]]
-    known = creators.launches({"CloudTrailEvent": launched["Event"]})
+    ids = list(launch.creators)
     there: list[Instance] = []
     for pause in _PAUSES:
-        there = instances.some(launched["Region"], ids)
+        there = instances.some(launch.region, ids)
         if len(there) == len(ids):
             break
         # EC2 may take some seconds until it describes what it has just launched.
         time.sleep(pause)
-    _judge(progress, book, there, cursor="", known=known)
+    _judge(progress, book, there, cursor="", known=launch.creators)
 
 
 def _read_scope(progress: Progress, book: RuleBook) -> None:

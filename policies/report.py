@@ -37,14 +37,12 @@ class _Mailing:
 
 
 def publish(run: Run, findings: Iterable[Finding]) -> list[str]:
-    """Tell the owners and the operators of a run that is over, if there is anything to tell. Return what went wrong
+    """Tell the operators of a run that is over, and the owners where there is anything to tell. Return what went wrong
     with that, a sentence each: a report that fails is no failed run."""
     try:
         found = sort(findings)
     except (ClientError, BotoCoreError) as error:
         return [f"Nobody was told of this run, because what it did could not be read: {_in_words(error)}."]
-    if not _is_news(run, found):
-        return []
     mailing = _mail_owners(run, found.owners)
     return [*mailing.problems, *_tell_operators(run, found, mailing)]
 
@@ -163,6 +161,10 @@ def _tell_operators(run: Run, found: Sorted, mailing: _Mailing) -> list[str]:
             TopicArn=settings.POLICY_REPORTS_TOPIC_ARN,
             Subject=_summary_subject(run, found)[:_SUBJECT_CHARACTERS],
             Message=message.encode()[:_MESSAGE_BYTES].decode(errors="ignore"),
+            # What a subscription can filter by, to hear of the quiet hours or not.
+            MessageAttributes={
+                "News": {"DataType": "String", "StringValue": "yes" if _is_news(run, found) else "no"},
+            },
         )
     except (ClientError, BotoCoreError) as error:
         return [f"The summary could not be published: {_in_words(error)}."]
@@ -177,7 +179,8 @@ def _summary_subject(run: Run, found: Sorted) -> str:
         counts += [f"{len(part):,} {word}"] if part else []
     if run.state in (State.FAILED, State.CANCELLED):
         counts.insert(0, f"the run {'failed' if run.state is State.FAILED else 'was cancelled'}")
-    return f"Tag policies: {', '.join(counts) or 'something is wrong'}"
+    nothing = "something is wrong" if _is_news(run, found) else "nothing to change"
+    return f"Tag policies: {', '.join(counts) or nothing}"
 
 
 def _instances(number: int) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
 from policies import findings
+from policies.creators import Creator
 from policies.instance import Finding
 from portal.dynamo.table import Instant, Record, Table
+from portal.dynamo.values import from_item, to_item
 
 # A month may have many runs: one for each launch.
 _PER_QUERY, _MOST_QUERIES = 200, 5
@@ -41,6 +46,13 @@ class State(StrEnum):
 OVER = frozenset({State.DONE, State.CAPPED, State.CANCELLED, State.FAILED})
 
 
+class Launch(NamedTuple):
+    """What one RunInstances event launched, and who it was."""
+
+    region: str
+    creators: Mapping[str, Creator | None]  # by instance id
+
+
 class TagCount(Record):
     """How many instances that a rule asks for this tag had it when they were read."""
 
@@ -49,7 +61,7 @@ class TagCount(Record):
 
 
 class Run(Record):
-    """One run of the rules. `rules` are the items as they were, so that a report can be read after they changed."""
+    """One run of the rules, with the rules as they were, so that a report can be read after they changed."""
 
     run_id: str  # begins with the moment, e.g. "20261127T112000Z-1f3a9c"
     month: str
@@ -59,7 +71,7 @@ class Run(Record):
     finished_at: Instant | None = None
     by_sub: str = ""  # empty: the schedule, or EventBridge
     by_name: str = ""
-    rules: tuple[dict[str, Any], ...] = ()  # the items' plain attributes
+    packed_rules: str = ""
     is_partial: bool = False  # of rules that somebody chose, not of all those in the table
     malformed: tuple[str, ...] = ()  # "Rule 7: …"
     vpc_ids: tuple[str, ...] = ()  # only these; empty means all
@@ -79,19 +91,39 @@ class Run(Record):
     undoes: str = ""  # the run that this one undoes
     undone_by: str = ""
     cancel_asked: bool = False
-    launched: Mapping[str, Any] | None = None  # of a LAUNCH: {"Region", "InstanceIds"}
+    packed_launch: str = ""  # of a LAUNCH
+    ending: tuple[str, ...] = ()  # the instances that are being stopped or terminated at this moment
     expires_at: int | None = None  # epoch seconds: DynamoDB deletes it
 
     @property
     def is_over(self) -> bool:
         return self.state in OVER
 
+    @property
+    def rules(self) -> tuple[dict[str, Any], ...]:
+        """The plain attributes of the rules' items."""
+        return tuple(map(from_item, _unpacked(self.packed_rules) or ()))
+
+    @property
+    def launch(self) -> Launch | None:
+        """What was launched, of a LAUNCH."""
+        stored = _unpacked(self.packed_launch)
+        return stored and Launch(stored[0], {one: Creator(*creator) for one, creator in stored[1].items()})
+
 
 runs = Table(Run, name="policy_runs", key=("RunId",), indexes={"ByMonth": ("Month", "StartedAt")})
 
 
-def new(kind: Kind, *, now: datetime, suffix: str = "", **facts: Any) -> Run:
-    """Make a run that begins now. The same moment and suffix make the same id."""
+def new(
+    kind: Kind,
+    *,
+    now: datetime,
+    suffix: str = "",
+    rules: Iterable[Mapping[str, Any]] = (),
+    launch: Launch | None = None,
+    **facts: Any,
+) -> Run:
+    """Make a run that begins now. The same moment and suffix make the same id. `rules` are plain attributes."""
     kept = PREVIEW_KEPT if kind is Kind.PREVIEW else KEPT
     return Run(
         run_id=f"{now:%Y%m%dT%H%M%SZ}-{suffix or secrets.token_hex(4)}",
@@ -100,8 +132,19 @@ def new(kind: Kind, *, now: datetime, suffix: str = "", **facts: Any) -> Run:
         state=State.QUEUED,
         started_at=now,
         expires_at=int((now + kept).timestamp()),
+        packed_rules=_packed([to_item(one) for one in rules]),
+        packed_launch=_packed(launch) if launch else "",
         **facts,
     )
+
+
+def _packed(value: object) -> str:
+    # An item has at most 400 kB, and lists of runs are read whole.
+    return base64.b64encode(zlib.compress(json.dumps(value, separators=(",", ":")).encode())).decode()
+
+
+def _unpacked(packed: str) -> Any:
+    return json.loads(zlib.decompress(base64.b64decode(packed))) if packed else None
 
 
 def findings_page(run: Run, number: int) -> list[Finding]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.conf import settings
 
-from policies import engine, lease, queue
-from policies.runs import Kind, Run, State, runs
+from policies import creators, engine, lease, queue
+from policies.runs import Kind, Launch, Run, State, runs
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +61,8 @@ def on_launch(event: dict[str, Any], context: Any) -> None:
 def launched(event: dict[str, Any]) -> Run | None:
     """Store the run for a RunInstances event, or return the one that there is; None where nothing was launched."""
     detail = event["detail"]
-    answer = detail.get("responseElements") or {}
-    items = (answer.get("instancesSet") or {}).get("items") or []
-    ids = [one["instanceId"] for one in items if one.get("instanceId")]
-    if detail.get("errorCode") or not ids:
+    known = creators.launches(event)
+    if not known:
         return None
     return engine.begin(
         Kind.LAUNCH,
@@ -72,7 +70,7 @@ def launched(event: dict[str, Any]) -> Run | None:
         # The same for an event that comes twice, so that today() and now() give what they gave.
         now=_moment(detail["eventTime"]),
         suffix=str(detail["eventID"])[:8],
-        launched={"Region": detail["awsRegion"], "InstanceIds": ids, "Event": json.dumps(detail)},
+        launch=Launch(detail["awsRegion"], known),
     )
 
 

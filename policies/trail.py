@@ -21,9 +21,6 @@ KEPT = timedelta(days=90)
 DELAY = timedelta(minutes=15)
 # How far a launch's event may be from the moment that EC2 gives: its disk is attached some seconds later.
 BEFORE, AFTER = timedelta(minutes=10), timedelta(minutes=5)
-# Two stretches of time nearer to each other than this are looked through as one: there are few events between them, and
-# a stretch of its own costs a call.
-_NEAR = timedelta(hours=6)
 _SECONDS_BETWEEN_CALLS = 0.5  # two requests a second are allowed, in each region
 
 
@@ -47,20 +44,20 @@ class Page:
     until: datetime
 
 
-def windows(launched_at: Iterable[datetime], *, now: datetime) -> list[Window]:
-    """Return the fewest stretches of time, newest first, in which the events of these launches are.
+def next_window(launched_at: Iterable[datetime], *, before: datetime, now: datetime) -> Window | None:
+    """Return the stretch of time before a moment in which the events of these launches are; None if there is none.
 
-    Launches of which CloudTrail knows nothing any more, or nothing yet, are left out.
+    To ask for it anew at the newest launch that is still wanted skips the events between, and costs no call more than
+    to go on.
     """
     oldest = now - KEPT
-    merged: list[Window] = []
-    for at in sorted((at for at in launched_at if at > oldest), reverse=True):
-        start, end = max(at - BEFORE, oldest), min(at + AFTER, now)
-        if merged and merged[-1].start - end < _NEAR:
-            merged[-1] = Window(start, merged[-1].end)
-        else:
-            merged.append(Window(start, end))
-    return merged
+    left = [at for at in launched_at if at > oldest and max(at - BEFORE, oldest) < before]
+    return Window(max(min(left) - BEFORE, oldest), min(max(left) + AFTER, before)) if left else None
+
+
+def is_within_reach(at: datetime, *, before: datetime) -> bool:
+    """Tell whether the event of a launch may be among the next ones before a moment."""
+    return at - BEFORE < before <= at + AFTER
 
 
 def launches(region: str, window: Window) -> Iterator[Page]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from policies import engine
-from policies.reversal import was_changed
-from policies.runs import Kind, Run, all_findings
+from policies.runs import Kind, Run
 from portal.dynamo import audit
 
 
@@ -16,6 +15,6 @@ class NothingToUndo(Exception):
 
 def start(run: Run, *, by: audit.Actor, now: datetime) -> Run:
     """Put the undoing of a run into the queue and return it as a run of its own. Raises NothingToUndo."""
-    if not run.is_over or run.kind is Kind.PREVIEW or run.undone_by or not any(map(was_changed, all_findings(run))):
+    if not run.is_over or run.kind is Kind.PREVIEW or run.undone_by or not run.changed:
         raise NothingToUndo
     return engine.start(Kind.UNDO, by=by, now=now, undoes=run.run_id)

@@ -21,7 +21,7 @@ def items(rules: Sequence[Mapping[str, Any]], *, now: datetime) -> Iterator[dict
     """Yield an item of the runs' table for each of the last days. They have no findings: those instances are gone."""
     for day in range(DAYS):
         at = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=DAYS - day)
-        run = new(Kind.ENFORCE, now=at, suffix="sample", rules=tuple(dict(one) for one in rules))
+        run = new(Kind.ENFORCE, now=at, suffix="sample", rules=rules)
         tags = {key: _count(*share, day) for key, share in SHARES.items()}
         missing = max(one.missing for one in tags.values())
         over = run.model_copy(

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
 from django.utils import timezone
 from playwright.sync_api import expect
 
@@ -77,7 +78,15 @@ def shown(page, what):
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "wide")])
-def test_axe_finds_nothing_and_nothing_hangs_over(page, sign_in, operator, fleet, people_roles, scheme, size):
+def test_axe_finds_nothing_and_nothing_hangs_over(page, sign_in, operator, fleet, people_roles, scheme, size, cloud):
+    # What tags hold comes into messages, too.
+    word = "W" * 256
+    cloud.admin("sns").publish(TopicArn=settings.POLICY_REPORTS_TOPIC_ARN, Subject=word[:90], Message=word)
+    cloud.admin("sesv2").send_email(
+        FromEmailAddress=settings.MAIL_FROM,
+        Destination={"ToAddresses": [f"{'w' * 60}@{'w' * 60}.example"]},
+        Content={"Simple": {"Subject": {"Data": word}, "Body": {"Text": {"Data": word}}}},
+    )
     fleet("rocinante", Name="Rocinante", Color="Yellow", Latitude=47.65)
     fleet("angel", Name="Angel")
     dispatch.request_ride(HERE, by=operator, now=timezone.now() - timedelta(days=1))

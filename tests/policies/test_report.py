@@ -39,7 +39,10 @@ def topic(cloud):
     statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
     policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": arn}]}
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-    sns.subscribe(TopicArn=settings.POLICY_REPORTS_TOPIC_ARN, Protocol="sqs", Endpoint=arn)
+    subscription = sns.subscribe(TopicArn=settings.POLICY_REPORTS_TOPIC_ARN, Protocol="sqs", Endpoint=arn)[
+        "SubscriptionArn"
+    ]
+    sns.set_subscription_attributes(SubscriptionArn=subscription, AttributeName="FilterPolicy", AttributeValue="{}")
     sqs.purge_queue(QueueUrl=url)
     cloud.forget_calls()
 
@@ -47,6 +50,21 @@ def topic(cloud):
         return [(one["Subject"], one["Message"]) for one in map(json.loads, cloud.messages(url))]
 
     return messages
+
+
+@pytest.mark.parametrize(("facts", "news"), [({}, "yes"), ({"changed": 0}, "no"), ({"changed": 0, "failed": 1}, "yes")])
+def test_a_subscription_can_leave_out_what_is_no_news(topic, cloud, facts, news):
+    sns = cloud.admin("sns")
+    arns = [
+        one["SubscriptionArn"]
+        for one in sns.list_subscriptions_by_topic(TopicArn=settings.POLICY_REPORTS_TOPIC_ARN)["Subscriptions"]
+    ]
+    for arn in arns:
+        sns.set_subscription_attributes(
+            SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue='{"News": ["yes"]}'
+        )
+    report.publish(run(**facts), [])
+    assert len(topic()) == (news == "yes")
 
 
 @pytest.fixture
@@ -262,10 +280,13 @@ def test_a_run_that_the_cap_stopped_is_told_of_and_nobody_is_mailed(topic, mails
     assert "stopped by the cap." in message
 
 
-def test_a_run_with_nothing_to_tell_says_nothing(topic, mails, cloud):
+def test_a_run_that_changed_nothing_is_told_of_as_no_news_and_mails_nobody(topic, mails, cloud):
     assert report.publish(run(changed=0), [finding(changes=[], notes=["It has 50 tags."])]) == []
-    assert topic() == mails() == []
-    assert cloud.calls().total() == 0
+    calls = cloud.calls()
+    [(subject, _)] = topic()
+    assert subject == "Tag policies: nothing to change"
+    assert mails() == []
+    assert dict(calls) == {("sns", "Publish"): 1}
 
 
 def test_a_summary_fits_into_a_message_whatever_it_has_to_name(topic):

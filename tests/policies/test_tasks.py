@@ -101,6 +101,18 @@ def test_a_run_whose_time_is_up_is_put_into_the_queue_again(instances, write_rul
     assert instances.tags(one)["Cost"] == "shared"
 
 
+def test_a_run_that_cannot_be_queued_is_not_done_later_either(instances, write_rules, cloud):
+    write_rules(COST)
+    [one] = instances.launch({"Name": "web"})
+    cloud.faults.add(service="sqs", action="SendMessage", kind="error")
+    with pytest.raises(Exception, match="SendMessage"):
+        engine.start(Kind.ENFORCE, by=None, now=datetime.now(UTC))
+    cloud.faults.clear()
+    [run] = stored(cloud)
+    assert run["State"] == "cancelled"
+    assert instances.tags(one) == {"Name": "web"}
+
+
 def test_a_message_about_a_run_that_is_over_or_unknown_does_nothing(instances, write_rules, run_rules, cloud, queued):
     write_rules(COST)
     run = run_rules()

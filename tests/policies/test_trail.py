@@ -2,45 +2,82 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies import trail
+from policies import lookup, trail
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
-    ("hours_ago", "stretches"),
+    ("hours_ago", "before", "window"),
     [
-        ([], []),
-        ([1], [(1, 1)]),
-        ([1, 2, 3], [(3, 1)]),
-        ([1, 30], [(1, 1), (30, 30)]),
-        ([24 * 91], []),
-        ([24 * 91, 1], [(1, 1)]),
-        ([5, 100, 101, 200], [(5, 5), (101, 100), (200, 200)]),
+        ([], 0, None),
+        ([1], 0, (1, 1)),
+        ([1, 2, 30], 0, (30, 1)),
+        ([1, 2, 30], 1.5, (30, 2)),
+        ([1, 2, 30], 2, (30, 2)),
+        ([1, 2], 3, None),
+        ([24 * 91], 0, None),
+        ([24 * 91, 1], 0, (1, 1)),
     ],
 )
-def test_launches_near_each_other_are_looked_through_as_one(hours_ago, stretches):
-    found = trail.windows([NOW - hours * HOUR for hours in hours_ago], now=NOW)
-    expected = [(NOW - first * HOUR - trail.BEFORE, NOW - last * HOUR + trail.AFTER) for first, last in stretches]
-    assert [(one.start, one.end) for one in found] == expected
+def test_the_stretch_of_time_in_which_launches_are(hours_ago, before, window):
+    asked = trail.next_window([NOW - one * HOUR for one in hours_ago], before=NOW - before * HOUR, now=NOW)
+    if window is None:
+        assert asked is None
+    else:
+        first, last = window
+        end = min(NOW - last * HOUR + trail.AFTER, NOW - before * HOUR)
+        assert asked == trail.Window(NOW - first * HOUR - trail.BEFORE, end)
 
 
-@given(st.lists(st.integers(0, 100 * 24 * 60), max_size=30))
-def test_every_launch_that_cloudtrail_keeps_is_in_one_stretch(minutes_ago):
-    launched = [NOW - timedelta(minutes=one) for one in minutes_ago]
-    windows = trail.windows(launched, now=NOW)
-    for at in launched:
-        assert sum(one.start <= at <= one.end for one in windows) == (at > NOW - trail.KEPT)
-    assert all(later.start > earlier.end for later, earlier in pairwise(windows))
-    assert all(one.start >= NOW - trail.KEPT and one.end <= NOW for one in windows)
+class FakeTrail:
+    """A CloudTrail of so many launches, at these seconds before now, that counts how often it is asked."""
+
+    def __init__(self, seconds_ago: list[int]) -> None:
+        moments = sorted((NOW - timedelta(seconds=one), f"i-{n:08x}") for n, one in enumerate(seconds_ago))
+        self.launches = moments[::-1]
+        self.calls = 0
+
+    def pages(self, region: str, window: trail.Window) -> Iterator[trail.Page]:
+        found = [(at, one) for at, one in self.launches if window.start <= at <= window.end]
+        for start in range(0, max(len(found), 1), 50):
+            self.calls += 1
+            page = found[start : start + 50]
+            is_last = start + 50 >= len(found)
+            yield trail.Page([event(at, one) for at, one in page], window.start if is_last else page[-1][0])
+            if is_last:
+                return
+
+
+def event(at: datetime, instance_id: str) -> dict[str, Any]:
+    answer = {"instancesSet": {"items": [{"instanceId": instance_id}]}}
+    detail = {"eventName": "RunInstances", "userIdentity": {"type": "Root"}, "responseElements": answer}
+    return {"EventTime": at, "CloudTrailEvent": json.dumps(detail)}
+
+
+@given(st.lists(st.integers(0, 90 * 24 * 3600 - 3600), max_size=300), st.data())
+@settings(deadline=None)
+def test_every_launch_is_found_in_no_more_calls_than_the_events_fill(seconds_ago, data):
+    fake = FakeTrail(seconds_ago)
+    wanted = {one: at for at, one in fake.launches if data.draw(st.booleans())}
+    answers, progress = lookup._Answers(), SimpleNamespace(run=SimpleNamespace(started_at=NOW), check=lambda: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lookup.trail, "launches", fake.pages)
+        patch.setattr(lookup.unknown, "of", lambda region: {})
+        lookup._look_up_in("eu-west-1", wanted, {}, answers, progress)
+    assert set(answers.found) == set(wanted)
+    assert fake.calls <= -(-len(fake.launches) // 50)
 
 
 def test_it_asks_twice_a_second_in_each_region(monkeypatch):
@@ -59,7 +96,9 @@ def test_it_asks_twice_a_second_in_each_region(monkeypatch):
     assert slept == [0.0, 0.5, 0.5, 0.5, 0.0]
 
 
-def test_pages_follow_each_other_newest_first(instances, cloud):
+def test_pages_follow_each_other_newest_first(instances, cloud, monkeypatch):
+    # Sooner, and CloudTrail would refuse a call, which is then made once more.
+    monkeypatch.setattr(trail, "_SECONDS_BETWEEN_CALLS", 0.6)
     now = datetime.now(UTC)
     ids = [instances.launch({"Name": str(n)}, at=now - timedelta(minutes=n))[0] for n in range(1, 61)]
     window = trail.Window(now - 2 * HOUR, now)

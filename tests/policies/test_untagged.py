@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policies import applying
+from policies import applying, engine, lease
 from policies.instance import DEADLINE_KEY, Act, Outcome
-from policies.runs import State
+from policies.runs import State, history
 from tests.policies.conftest import all_of
 
 COST = {"RuleId": 9, "TagKey": "Cost", "Action": "Update", "Required": "Y", "Default": "shared"}
@@ -63,6 +64,33 @@ def test_when_its_time_is_up_it_ends(instances, write_rules, run_rules, end, sta
     run_rules(now=NOW - timedelta(days=4))
     run = run_rules(now=NOW)
     assert instances.state(one) in state
+    assert run.acts == {end: 1}
+    assert all_of(run)[one].act_outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize("end", ["stop", "terminate"])
+def test_an_end_that_came_just_before_a_crash_is_in_the_record(instances, write_rules, run_rules, monkeypatch, end):
+    class PowerCut(BaseException):
+        pass
+
+    write_rules(stern(end))
+    [one] = instances.launch({}, at=MONTH)
+    run_rules(now=NOW - timedelta(days=4))
+    real = applying.instances.end
+
+    def end_and_crash(*args):
+        real(*args)
+        raise PowerCut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(applying.instances, "end", end_and_crash)
+        patch.setattr(applying, "_write", lambda *_: None)
+        patch.setattr(lease.Lease, "give_back", lambda _: None)
+        patch.setattr(lease, "SECONDS", -1)
+        with pytest.raises(PowerCut):
+            run_rules(now=NOW)
+    [run] = [one for one in history(5, now=NOW) if one.state is State.APPLYING]
+    run = engine.step(run.run_id, until=time.monotonic() + 600)
     assert run.acts == {end: 1}
     assert all_of(run)[one].act_outcome is Outcome.DONE
 
