@@ -67,6 +67,10 @@ class Digest:
         """Whether this run did anything. What it only noted, the run before it did, too."""
         return bool(self.warned or self.ended or self.changed)
 
+    @property
+    def is_urgent(self) -> bool:
+        return bool(self.warned or self.ended)
+
 
 @dataclass(slots=True)
 class Sorted:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.conf import settings
-
-from policies import lease, queue, report
+from policies import lease, queue, report, stored
 from policies.applying import apply, give_up
 from policies.instance import Act
 from policies.instances import Unavailable
@@ -24,9 +22,7 @@ from policies.lookup import look_up
 from policies.models import TagPolicy
 from policies.progress import Cancelled, Paused, Progress
 from policies.reading import read
-from policies.rules import Malformed, RuleBook
-from policies.rules import read as read_rule
-from policies.runs import Kind, Run, State, history, new, runs
+from policies.runs import Kind, Run, State, new, open_runs, runs
 from portal import aws
 from portal.dynamo import audit
 from portal.dynamo.table import Conflict
@@ -44,6 +40,11 @@ _STARTED = {
 }
 # Whatever holds a run up is over by then.
 GIVEN_UP_AFTER = timedelta(days=1)
+# So many mails take some time; what is left of an invocation's may be too little for them.
+TELLING_SECONDS = 150
+
+
+# --- Starting and ending ----------------------------------------------------------------------------------------------
 
 
 def start(kind: Kind, *, by: audit.Actor | None, now: datetime, **facts: Any) -> Run:
@@ -58,7 +59,13 @@ def start(kind: Kind, *, by: audit.Actor | None, now: datetime, **facts: Any) ->
     return run
 
 
-def begin(
+def begin(kind: Kind, *, by: audit.Actor | None, now: datetime, **facts: Any) -> Run:
+    """Store a run for somebody to `step` through, and return it; where there is one of this moment and suffix, that."""
+    run, _ = find_or_begin(kind, by=by, now=now, **facts)
+    return run
+
+
+def find_or_begin(
     kind: Kind,
     *,
     by: audit.Actor | None,
@@ -66,70 +73,95 @@ def begin(
     rules: Sequence[Mapping[str, Any]] | None = None,
     vpc_ids: Iterable[str] = (),
     **facts: Any,
-) -> Run:
-    """Store a run for somebody to `step` through, and return it; where there is one of this moment and suffix, that.
+) -> tuple[Run, bool]:
+    """Do as `begin` does, and tell whether the run is new.
 
     `rules` are plain attributes; None means those of the table. `facts` are the run's own: most_changes, most_percent,
-    undoes, suffix.
+    undoes, suffix, launch.
     """
     is_partial = rules is not None
     if rules is None:
-        rules = [] if kind is Kind.UNDO else [from_item(one.item) for one in TagPolicy.objects.all()]
+        rules = [] if kind is Kind.UNDO else [from_item(one.item) for one in TagPolicy.stored()]
     run = new(
         kind,
         now=now,
         by_sub=by.sub if by else "",
         by_name=by.username if by else "",
-        rules=rules,
-        is_partial=is_partial,
-        malformed=tuple(_malformed(rules)),
+        rules=filter(stored.is_good, rules),
+        malformed=tuple(stored.malformed(rules)),
         vpc_ids=tuple(sorted(vpc_ids)),
+        is_partial=is_partial,
         **facts,
     )
     try:
         runs.add(run)
     except Conflict:
-        return runs.get(run.run_id, consistent=True)
+        return runs.get(run.run_id, consistent=True), False
     if by:
         audit.record(_STARTED[kind], by=by, object=audit_name(run.run_id), object_name=f"run {run.run_id}")
-    return run
+    return run, True
 
 
 def cancel(run_id: str, *, by: audit.Actor) -> Run:
-    """Ask for the end of a run: it stops before its next call. What it changed stays, and can be undone."""
+    """Ask for the end of a run: it stops before its next call. What it changed stays, and can be undone. One on which
+    nobody is at work ends at once."""
     while True:
         run = runs.get(run_id, consistent=True)
         if run.is_over or run.cancel_asked:
-            return run
-        asked = run.model_copy(update={"cancel_asked": True})
+            break
         try:
-            runs.replace(asked, was=run)
+            runs.replace(run.model_copy(update={"cancel_asked": True}), was=run)
         except Conflict:
             continue
         audit.record(
             "cancelled a run of the tag policies", by=by, object=audit_name(run_id), object_name=f"run {run_id}"
         )
-        return asked
+        break
+    with suppress(lease.Held):  # then whoever is at work sees it before the next call
+        _end(run_id, State.CANCELLED)
+    return runs.get(run_id, consistent=True)
 
 
 def drop(run_id: str, *, now: datetime, why: str) -> None:
-    """End a run that nobody has worked on yet, or does any more."""
+    """End a run that nobody has begun to work on."""
     run = runs.get(run_id, consistent=True)
-    state = State.CANCELLED if run.state is State.QUEUED else State.FAILED
-    runs.replace(run.model_copy(update={"state": state, "finished_at": now, "problems": (*run.problems, why)}), was=run)
+    if run.state is State.QUEUED:
+        runs.replace(run.over(State.CANCELLED, now=now, problems=(*run.problems, why)), was=run)
 
 
 def unfinished(*, now: datetime) -> Run | None:
-    """Return the oldest run of those that write that nobody finished, if there is one. Those of yesterday are given
-    up."""
-    months = 1 if now.day > 2 else 2
-    for run in reversed(history(50, now=now, kinds=WRITING, months=months)):
-        if run.is_over:
-            continue
-        if run.started_at > now - GIVEN_UP_AFTER:
+    """Return the oldest run of those that write that nobody finished, if there is one. What was begun yesterday is
+    given up, whatever it is."""
+    for run in open_runs():
+        if run.started_at < now - GIVEN_UP_AFTER:
+            try:
+                _end(run.run_id, State.FAILED, why="Nobody could finish it within a day.")
+            except lease.Held:
+                continue
+        elif run.kind in WRITING:
             return run
-        drop(run.run_id, now=now, why="Nobody could finish it within a day.")
     return None
+
+
+def _end(run_id: str, state: State, *, why: str = "") -> None:
+    """End a run on which nobody is at work, with what it did in its record. Raises lease.Held."""
+    run = runs.get(run_id, consistent=True)
+    # A run of its own lease, so that one that waits for its turn need not wait to be ended.
+    name = run_id if run.state is State.QUEUED else _lease_of(run)
+    with lease.taken(name) as held:
+        progress = Progress(runs.get(run_id, consistent=True), until=float("inf"), held=held)
+        if progress.run.is_over:
+            return
+        if why:
+            progress.note(why)
+        _finish(progress, state)
+
+
+def _lease_of(run: Run) -> str:
+    return "write" if run.kind in WRITING else run.run_id
+
+
+# --- Working ----------------------------------------------------------------------------------------------------------
 
 
 def step(run_id: str, *, until: float, on_progress: Callable[[Run], None] | None = None) -> Run:
@@ -140,7 +172,7 @@ def step(run_id: str, *, until: float, on_progress: Callable[[Run], None] | None
     run = runs.get(run_id, consistent=True)
     if run.is_over:
         return run
-    with _uninterrupted(), lease.taken("write" if run.kind in WRITING else run_id) as held:
+    with _uninterrupted(), lease.taken(_lease_of(run)) as held:
         # Who had the lease before may have finished it.
         run = runs.get(run_id, consistent=True)
         progress = Progress(run, until=until, held=held, on_progress=on_progress)
@@ -164,8 +196,11 @@ def _uninterrupted() -> Iterator[None]:
 def _go_on(progress: Progress) -> None:
     """Do what is left of a run, or as much as there is time for."""
     run_id = progress.run.run_id
-    book = RuleBook(_good(progress.run.rules), default_region=settings.AWS_REGION)
+    book = stored.book(progress.run.rules)
     try:
+        if progress.run.state is State.TELLING:
+            _finish(progress, progress.run.verdict or State.DONE)
+            return
         if progress.run.state in (State.QUEUED, State.READING):
             read(progress, book)
         if progress.run.state is State.LOOKING_UP:
@@ -182,7 +217,7 @@ def _go_on(progress: Progress) -> None:
     except Paused:
         log.info("run %s goes on in the next invocation", run_id)
     except Cancelled:
-        _finish(progress, State.CANCELLED)
+        _finish_or_pause(progress, State.CANCELLED)
     except lease.Lost:
         log.warning("run %s is another invocation's now", run_id)
         progress.run = runs.get(run_id, consistent=True)
@@ -193,13 +228,16 @@ def _go_on(progress: Progress) -> None:
         log.exception("run %s failed", run_id)
         refused = aws.refused(cause)
         progress.note(refused or f"Something broke on our side. The log has it under {reference.get()}.")
-        _finish(progress, State.FAILED)
+        _finish_or_pause(progress, State.FAILED)
         if not refused:
             raise
 
 
 def over_the_cap(run: Run) -> str:
     """Return why a run may not change as much as it would, or nothing."""
+    ends = sum(run.planned_acts.get(act, 0) for act in (Act.STOP, Act.TERMINATE))
+    if run.most_ended is not None and ends > run.most_ended:
+        return f"{ends:,} instances would be stopped or terminated, and at most {run.most_ended:,} may."
     if run.most_changes is not None and run.to_change > run.most_changes:
         return f"{run.to_change:,} instances would change, and at most {run.most_changes:,} may."
     if run.most_percent is not None and run.to_change * 100 > run.most_percent * run.read:
@@ -211,17 +249,47 @@ def over_the_cap(run: Run) -> str:
     return ""
 
 
+# --- At the end -------------------------------------------------------------------------------------------------------
+
+
+def _finish_or_pause(progress: Progress, state: State) -> None:
+    try:
+        _finish(progress, state)
+    except Paused:
+        log.info("run %s ends in the next invocation", progress.run.run_id)
+
+
 def _finish(progress: Progress, state: State) -> None:
+    """End a run, and tell of it first where anybody is to hear of it. Raises Paused where there is no time for that."""
     run = progress.run
-    if state is not State.DONE:
-        give_up(progress)
-    progress.save(state=state, finished_at=datetime.now(UTC), cursor="")
-    if run.kind is Kind.UNDO and run.changed:
-        _mark_undone(run)
+    if run.state is not State.TELLING:
+        if state is not State.DONE:
+            give_up(progress)
+        if not _is_told_of(progress.run):
+            _close(progress, state)
+            return
+        # From here on it only tells: whoever goes on after a crash tells once more.
+        progress.save(state=State.TELLING, verdict=state, cursor="")
+        if progress.seconds_left < TELLING_SECONDS and not progress.is_from_the_start:
+            raise Paused
+    told = progress.run.model_copy(update={"state": state})
+    found = (one for _, page in progress.pages() for one in page)
+    problems = report.publish(told, found, keep=progress.hold)
+    for problem in problems:
+        progress.note(problem)
+    _close(progress, state)
+
+
+def _is_told_of(run: Run) -> bool:
     # Whoever's instance was marked when it was launched is warned at once.
-    if run.kind is Kind.ENFORCE or (run.kind is Kind.LAUNCH and Act.MARK in run.acts):
-        for problem in report.publish(progress.run, (one for _, page in progress.pages() for one in page)):
-            progress.note(problem)
+    return run.kind is Kind.ENFORCE or (run.kind is Kind.LAUNCH and Act.MARK in run.acts)
+
+
+def _close(progress: Progress, state: State) -> None:
+    progress.become(lambda run: run.over(state, now=datetime.now(UTC)))
+    run = progress.run
+    if run.kind is Kind.UNDO and state is State.DONE and run.changed and not run.failed + run.unsure:
+        _mark_undone(run)
 
 
 def _mark_undone(run: Run) -> None:
@@ -230,22 +298,6 @@ def _mark_undone(run: Run) -> None:
             runs.replace(undone.model_copy(update={"undone_by": run.run_id}), was=undone)
         except Conflict:
             continue
-
-
-def _malformed(rules: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    for one in rules:
-        try:
-            read_rule(one)
-        except Malformed as malformed:
-            yield str(malformed)
-
-
-def _good(rules: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
-    for one in rules:
-        try:
-            yield read_rule(one)
-        except Malformed:
-            continue  # the run says so
 
 
 def audit_name(run_id: str) -> str:

@@ -43,6 +43,7 @@ class Outcome(StrEnum):
     GONE = "gone"  # the instance vanished or was terminated meanwhile
     CHANGED = "changed meanwhile"  # somebody else set this tag first; it is left alone
     NOT_TRIED = "not tried"  # the run was stopped before
+    UNKNOWN = "not known"  # the run was interrupted, or the answer lost, and nobody could look
 
 
 _OUTCOMES = {str(outcome): outcome for outcome in Outcome}  # four times as fast as Outcome(…)
@@ -87,6 +88,7 @@ class Finding:
     act: Act | None = None
     planned_act: Act | None = None  # with MARK: what comes at the deadline, STOP or TERMINATE
     deadline: datetime | None = None
+    grace_days: int = 0  # with MARK: from when it is written
     act_outcome: Outcome = Outcome.PLANNED
     act_error: str = ""
     is_untagged: bool = False
@@ -113,7 +115,7 @@ class Finding:
             stored["lookups"] = [[one.key, one.old, one.rule_id] for one in self.lookups]
         if self.act:
             deadline = self.deadline and int(self.deadline.timestamp())
-            stored["act"] = [self.act, self.planned_act, deadline, self.act_outcome, self.act_error]
+            stored["act"] = [self.act, self.planned_act, deadline, self.grace_days, self.act_outcome, self.act_error]
         for name in ("notes", "owner", "is_untagged"):
             if value := getattr(self, name):
                 stored[name] = value
@@ -122,7 +124,8 @@ class Finding:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Finding:
         """Make a finding of what `as_json` gave."""
-        act, planned, deadline, outcome, error = stored.get("act") or (None, None, None, Outcome.PLANNED, "")
+        nothing = (None, None, None, 0, Outcome.PLANNED, "")
+        act, planned, deadline, grace_days, outcome, error = stored.get("act") or nothing
         return cls(
             instance_id=stored["instance"],
             region=stored["region"],
@@ -139,6 +142,7 @@ class Finding:
             act=act and Act(act),
             planned_act=planned and Act(planned),
             deadline=None if deadline is None else datetime.fromtimestamp(deadline, UTC),
+            grace_days=grace_days,
             act_outcome=Outcome(outcome),
             act_error=error,
             is_untagged=bool(stored.get("is_untagged")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAGE = 1000  # the most that EC2 gives in one answer, and takes in one CreateTags
+_MOST_ERROR_CHARACTERS = 200
 FILTER_VALUES = 200  # the most values of one filter
 # A terminated instance is still described for an hour.
 _ALIVE = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
@@ -55,10 +56,14 @@ class Page:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why something was not done to an instance."""
+    """Why something was not done to an instance, or may not have been."""
 
-    outcome: Outcome  # FAILED or GONE
+    outcome: Outcome  # FAILED, GONE or UNKNOWN
     error: str
+    is_of_call: bool = False  # whatever the instance was
+
+
+Refusals = dict[tuple[str, str], Refusal]  # by instance id and tag key
 
 
 def pages(region: str, *, vpc_ids: Iterable[str] | None = None, token: str = "") -> Iterator[Page]:
@@ -67,6 +72,8 @@ def pages(region: str, *, vpc_ids: Iterable[str] | None = None, token: str = "")
     Without those that are terminated; with vpc_ids, only those in these VPCs. Raises StaleToken and Unavailable.
     """
     vpcs = None if vpc_ids is None else sorted(vpc_ids)
+    if vpcs == []:
+        return
     # A filter takes 200 values; more VPCs than that are told apart afterwards.
     filters = [_ALIVE, *([{"Name": "vpc-id", "Values": vpcs}] if vpcs and len(vpcs) <= FILTER_VALUES else [])]
     while True:
@@ -97,26 +104,38 @@ def some(region: str, instance_ids: Sequence[str]) -> list[Instance]:
     return found
 
 
-def tag(region: str, tags: Mapping[str, str], instance_ids: Sequence[str]) -> dict[str, Refusal]:
-    """Give instances (at most 1,000) these tags, in one call where all of them take it. Return those that did not."""
-    pairs: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in tags.items()]
-    return _each(instance_ids, lambda ids: aws.client_in("ec2", region).create_tags(Resources=ids, Tags=pairs))
+def tag(region: str, tags: Mapping[str, str], instance_ids: Sequence[str]) -> Refusals:
+    """Give instances (at most 1,000) these tags, in one call where all of them take all. Return what was refused."""
+    client = aws.client_in("ec2", region)
+    return _tags(tags, instance_ids, lambda ids, pairs: client.create_tags(Resources=ids, Tags=pairs))
 
 
-def untag(region: str, tags: Mapping[str, str], instance_ids: Sequence[str]) -> dict[str, Refusal]:
-    """Take these tags away where they still have this value. Return the instances that refused."""
-    pairs: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in tags.items()]
-    return _each(instance_ids, lambda ids: aws.client_in("ec2", region).delete_tags(Resources=ids, Tags=pairs))
+def untag(region: str, tags: Mapping[str, str], instance_ids: Sequence[str]) -> Refusals:
+    """Take these tags away where they still have this value. Return what was refused."""
+    client = aws.client_in("ec2", region)
+    return _tags(tags, instance_ids, lambda ids, pairs: client.delete_tags(Resources=ids, Tags=pairs))
 
 
 def end(region: str, act: Act, instance_ids: Sequence[str]) -> dict[str, Refusal]:
-    """Stop or terminate instances. Return those that it was refused for."""
+    """Stop or terminate instances, at most 1,000. Return those that it was refused for."""
     client = aws.client_in("ec2", region)
     call: Callable[..., Any] = client.terminate_instances if act is Act.TERMINATE else client.stop_instances
-    refusals: dict[str, Refusal] = {}
-    for start in range(0, len(instance_ids), PAGE):
-        refusals |= _each(instance_ids[start : start + PAGE], lambda ids: call(InstanceIds=ids))
-    return refusals
+    return _each(instance_ids, lambda ids: call(InstanceIds=ids))
+
+
+def _tags(
+    tags: Mapping[str, str], instance_ids: Sequence[str], call: Callable[[list[str], list[TagTypeDef]], Any]
+) -> Refusals:
+    def give(some: Mapping[str, str]) -> dict[str, Refusal]:
+        pairs: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in some.items()]
+        return _each(instance_ids, lambda ids: call(ids, pairs))
+
+    refused = give(tags)
+    if len(tags) > 1 and any(one.is_of_call for one in refused.values()):
+        # One of the tags may be the reason: a tag policy, or a condition in IAM.
+        alone = {key: give({key: value}) for key, value in tags.items()}
+        return {(one, key): refusal for key, refusals in alone.items() for one, refusal in refusals.items()}
+    return {(one, key): refusal for one, refusal in refused.items() for key in tags}
 
 
 def _each(instance_ids: Sequence[str], call: Callable[[list[str]], Any]) -> dict[str, Refusal]:
@@ -130,22 +149,32 @@ def _each(instance_ids: Sequence[str], call: Callable[[list[str]], Any]) -> dict
         call(list(instance_ids))
     except ClientError as error:
         code, text = aws.error_code(error), error.response.get("Error", {}).get("Message", "")
-        outcome = Outcome.GONE if code in _GONE else Outcome.FAILED
-        if len(instance_ids) == 1:
-            return {instance_ids[0]: Refusal(outcome, f"{code}: {text}")}
+        refusal = Refusal(Outcome.GONE if code in _GONE else Outcome.FAILED, _said(code, text))
+        if aws.is_transient(error):
+            # It may have been done all the same.
+            return dict.fromkeys(instance_ids, replace(refusal, outcome=Outcome.UNKNOWN))
+        if len(instance_ids) == 1 and code in _OF_SOME:
+            return {instance_ids[0]: refusal}
         if code not in _OF_SOME:
             log.warning("EC2 refused %d instances: %s", len(instance_ids), code)
-            return dict.fromkeys(instance_ids, Refusal(outcome, f"{code}: {text}"))
+            return dict.fromkeys(instance_ids, replace(refusal, is_of_call=True))
         named = set(_ID.findall(text)) & set(instance_ids)
         if named and len(named) < len(instance_ids):
             rest = [one for one in instance_ids if one not in named]
-            return {**dict.fromkeys(named, Refusal(outcome, f"{code}: {text}")), **_each(rest, call)}
+            return {**dict.fromkeys(named, refusal), **_each(rest, call)}
         half = len(instance_ids) // 2
         return {**_each(instance_ids[:half], call), **_each(instance_ids[half:], call)}
     except BotoCoreError as error:
-        log.warning("EC2 did not answer for %d instances: %s", len(instance_ids), type(error).__name__)
-        return dict.fromkeys(instance_ids, Refusal(Outcome.FAILED, f"EC2 did not answer: {type(error).__name__}"))
+        name = type(error).__name__
+        log.warning("EC2 did not answer for %d instances: %s", len(instance_ids), name)
+        return dict.fromkeys(instance_ids, Refusal(Outcome.UNKNOWN, f"EC2 did not answer: {name}"))
     return {}
+
+
+def _said(code: str, text: str) -> str:
+    # What comes after that is a kilobyte of something encrypted.
+    text = text.partition("Encoded authorization failure message")[0].strip()
+    return f"{code}: {text}"[:_MOST_ERROR_CHARACTERS]
 
 
 def _describe(region: str, **parameters: Any) -> Page:

@@ -16,9 +16,10 @@ from django.conf import settings
 from portal import aws
 from portal.dynamo.values import to_item
 
-# A call of EC2's may be tried for this long before its outcome is known.
-SECONDS = 180
+# Longer than a call of EC2's may be tried for before its outcome is known.
+SECONDS = 600
 _RENEW_SECONDS = 30
+_KEPT_SECONDS = 2 * 24 * 60 * 60  # then DynamoDB deletes the item
 
 
 class Held(Exception):
@@ -57,14 +58,14 @@ class Lease:
         return True
 
     def _write(self, condition: str, *, until: int) -> bool:
-        values = {":holder": self._holder, ":until": until}
+        values = {":holder": self._holder, ":until": until, ":expires": int(time.time()) + _KEPT_SECONDS}
         if ":now" in condition:
             values[":now"] = int(time.time())
         try:
             aws.client("dynamodb").update_item(
                 TableName=settings.TABLES["policy_runs"],
                 Key=self._key,
-                UpdateExpression="SET Holder = :holder, #until = :until",
+                UpdateExpression="SET Holder = :holder, #until = :until, ExpiresAt = :expires",
                 ConditionExpression=condition,
                 ExpressionAttributeNames={"#until": "Until"},
                 ExpressionAttributeValues=to_item(values),

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from policies import creators, trail, unknown
+from policies import answers, creators, trail
 from policies.creators import Creator
 from policies.instance import Act, Finding
+from policies.lease import Lost
 from policies.progress import Progress
 from policies.rules import RuleBook
+from policies.runs import Kind
 
 # By then CloudTrail has every event of a launch, and one that it does not know will not come.
 SURE_AFTER = timedelta(days=1)
@@ -38,36 +40,46 @@ def look_up(progress: Progress, book: RuleBook) -> None:
         for one in page:
             if asks(one):
                 wanted[one.region][one.instance_id] = one.created_at
-    if wanted:
-        answers = _Answers()
-        # How far back each region's events were read by an earlier invocation.
-        read_to: dict[str, str] = json.loads(progress.run.cursor or "{}")
+    # How far back each region's events were read by an earlier invocation.
+    read_to: dict[str, str] = json.loads(progress.run.cursor or "{}")
+    for region, launched_at in wanted.items():
+        found = _Answers()
+        remembered = answers.of(region)
         try:
-            for region, launched_at in wanted.items():
-                _look_up_in(region, launched_at, read_to, answers, progress)
+            _look_up_in(region, launched_at, remembered, read_to, found, progress)
+        except Lost:
+            raise  # whoever has the lease now writes
         except BaseException:
-            _write(progress, book, answers)
+            _write(progress, book, found)
             progress.save(cursor=json.dumps(read_to))
             raise
-        _write(progress, book, answers)
+        in_vain = _write(progress, book, found)
+        _remember(region, launched_at, remembered, in_vain, progress)
+    # Counted anew, since an earlier invocation may have written some pages and not the sum.
+    progress.save(to_change=sum(one.will_change for _, page in progress.pages() for one in page))
 
 
 def asks(finding: Finding) -> bool:
-    """Tell whether it must be known who launched the instance: for a tag, or to warn them of its end."""
-    return bool(finding.lookups) or (finding.act is Act.MARK and not finding.owner)
+    """Tell whether it must be known who launched the instance: for a tag, or to tell them of its end."""
+    is_about_its_end = finding.act in (Act.MARK, Act.STOP, Act.TERMINATE)
+    return bool(finding.lookups) or (is_about_its_end and not finding.owner)
 
 
 def _look_up_in(
-    region: str, launched_at: Mapping[str, datetime], read_to: dict[str, str], answers: _Answers, progress: Progress
+    region: str,
+    launched_at: Mapping[str, datetime],
+    remembered: Mapping[str, Creator],
+    read_to: dict[str, str],
+    found: _Answers,
+    progress: Progress,
 ) -> None:
     now = progress.run.started_at
-    in_vain = unknown.of(region)
     for one, at in launched_at.items():
-        if at <= now - trail.KEPT:
-            answers.why_not[one] = "it was launched more than 90 days ago, which is as far as CloudTrail goes back"
-        elif one in in_vain:
-            answers.why_not[one] = f"CloudTrail had no launch of it when asked on {in_vain[one]}"
-    missing = {one: at for one, at in launched_at.items() if one not in answers.why_not}
+        if one in remembered:
+            found.found[one] = remembered[one]
+        elif at <= now - trail.KEPT:
+            found.why_not[one] = "it was launched more than 90 days ago, which is as far as CloudTrail goes back"
+    missing = {one: at for one, at in launched_at.items() if one not in found.found and one not in found.why_not}
     before = datetime.fromisoformat(read_to[region]) if region in read_to else now
     try:
         while window := trail.next_window(missing.values(), before=before, now=now):
@@ -75,7 +87,7 @@ def _look_up_in(
                 for event in page.events:
                     for instance_id, creator in creators.launches(event).items():
                         if missing.pop(instance_id, None):
-                            answers.found[instance_id] = creator
+                            found.found[instance_id] = creator
                 before = page.until
                 read_to[region] = before.isoformat()
                 progress.check()
@@ -86,30 +98,43 @@ def _look_up_in(
             f"CloudTrail in {region} did not answer ({unavailable}). Who launched {len(missing):,} of the instances is "
             "for the next run to find out."
         )
-        answers.why_not |= dict.fromkeys(missing, "CloudTrail did not answer; the next run asks again")
+        found.why_not |= dict.fromkeys(missing, "CloudTrail did not answer; the next run asks again")
         return
     for one, at in missing.items():
-        is_too_early = at > now - trail.DELAY
-        answers.why_not[one] = (
-            f"CloudTrail has no launch of it{' yet; the next run asks again' if is_too_early else ''}"
-        )
-    for_good = {one: f"{now:%d %B %Y}" for one, at in missing.items() if at < now - SURE_AFTER}
-    still = {one: day for one, day in in_vain.items() if one in launched_at}
-    if for_good or still != in_vain:
-        unknown.remember(region, {**still, **for_good})
+        if at < now - SURE_AFTER:
+            found.found[one] = Creator("", f"CloudTrail had no launch of it when asked on {now:%d %B %Y}")
+        else:
+            is_too_early = at > now - trail.DELAY
+            again = " yet; the next run asks again" if is_too_early else ""
+            found.why_not[one] = f"CloudTrail has no launch of it{again}"
 
 
-def _write(progress: Progress, book: RuleBook, answers: _Answers) -> None:
-    """Write what was found out into the findings."""
-    more = 0
+def _write(progress: Progress, book: RuleBook, found: _Answers) -> dict[str, Creator]:
+    """Write what was found out into the findings, and return what did not help: those instances will be asked for
+    again."""
+    in_vain: dict[str, Creator] = {}
+    answered = found.found.keys() | found.why_not.keys()
     for number, page in progress.pages():
-        told = [one for one in page if one.instance_id in answers.found or one.instance_id in answers.why_not]
+        told = [one for one in page if asks(one) and one.instance_id in answered]
         for one in told:
-            before = one.will_change
-            why_not = answers.why_not.get(one.instance_id, "")
-            book.with_creator(one, answers.found.get(one.instance_id), why_not=why_not)
-            more += one.will_change and not before
+            creator, keys = found.found.get(one.instance_id), {lookup.key for lookup in one.lookups}
+            book.with_creator(one, creator, why_not=found.why_not.get(one.instance_id, ""))
+            if creator and not keys <= {change.key for change in one.changes}:
+                in_vain[one.instance_id] = creator
         if told:
             progress.rewrite(number, page)
-    if more:
-        progress.save(to_change=progress.run.to_change + more)
+    return in_vain
+
+
+def _remember(
+    region: str,
+    launched_at: Mapping[str, datetime],
+    remembered: Mapping[str, Creator],
+    in_vain: Mapping[str, Creator],
+    progress: Progress,
+) -> None:
+    run = progress.run
+    sees_all = run.kind is Kind.ENFORCE and not run.vpc_ids and not run.is_partial
+    kept = {one: said for one, said in remembered.items() if one in launched_at or not sees_all}
+    if {**kept, **in_vain} != remembered:
+        answers.remember(region, {**kept, **in_vain})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from policies import findings
 from policies.instance import Finding
-from policies.lease import Lease
+from policies.lease import Lease, Lost
 from policies.runs import Run, State, runs
 from portal.dynamo.table import Conflict
 
@@ -34,36 +35,65 @@ class Progress:
     ) -> None:
         self.run = run
         self._until = until - RESERVE_SECONDS
+        self.is_from_the_start = run.state is State.TELLING  # this invocation has done nothing else
         self._lease = held
         self._on_progress = on_progress
         # The pages as they are stored: some ten bytes an instance.
         self._packed: dict[int, bytes] = {}
         self._saved_at = 0.0
-        # Whether all that is known was read by this invocation, and since when.
-        self._reads_all = run.state is State.QUEUED
-        self._began_at = time.monotonic()
+        # An earlier invocation may have written what its findings do not say.
+        self.was_applying = run.state is State.APPLYING
+        # Since when everything that is still to be done was read, if it was.
+        self._read_at = time.monotonic() if run.state is State.QUEUED else None
 
-    def is_fresh(self, seconds: float) -> bool:
-        """Tell whether everything that the run knows was read within the last so many seconds."""
-        return self._reads_all and time.monotonic() - self._began_at < seconds
+    @property
+    def seconds_since_reading(self) -> float:
+        """How old the oldest is that the run knows of what is still to be done."""
+        return math.inf if self._read_at is None else time.monotonic() - self._read_at
 
-    def check(self) -> None:
-        """Raises Paused, Cancelled or lease.Lost."""
+    def read_again(self) -> None:
+        """Take note that all of that is being read now."""
+        self._read_at = time.monotonic()
+
+    @property
+    def seconds_left(self) -> float:
+        return self._until - time.monotonic()
+
+    def hold(self) -> None:
+        """Keep the lease. Raises lease.Lost."""
         self._lease.renew()
-        if self.run.cancel_asked:
+
+    def check(self, *, minds_cancelling: bool = True) -> None:
+        """Raises Paused, Cancelled or lease.Lost."""
+        self.hold()
+        if minds_cancelling and self._is_cancelled():
             raise Cancelled
-        if time.monotonic() > self._until:
+        if self.seconds_left < 0:
             raise Paused
+
+    def _is_cancelled(self) -> bool:
+        """Tell whether somebody asked for the end, as of a second ago."""
+        if not self.run.cancel_asked and time.monotonic() - self._saved_at > OFTEN_SECONDS:
+            self._saved_at = time.monotonic()
+            stored = runs.get(self.run.run_id, consistent=True)
+            self.run = self.run.model_copy(update={"cancel_asked": stored.cancel_asked})
+        return self.run.cancel_asked
 
     def save(self, **changes: Any) -> None:
         """Write the record."""
+        self.become(lambda run: run.model_copy(update=changes))
+
+    def become(self, change: Callable[[Run], Run]) -> None:
+        """Write the record as a function makes it of the one that there is."""
         while True:
-            new = self.run.model_copy(update=changes)
+            new = change(self.run)
             try:
                 runs.replace(new, was=self.run)
             except Conflict:
-                # All that others write is that they ask for the end.
+                # All that others write is that they ask for the end; or end it, when the lease had run out.
                 stored = runs.get(new.run_id, consistent=True)
+                if stored.is_over:
+                    raise Lost from None
                 if stored != self.run.model_copy(update={"cancel_asked": True}):
                     raise
                 self.run = stored
@@ -107,5 +137,6 @@ class Progress:
         self._put(number, findings.packed(page))
 
     def _put(self, number: int, packed: bytes) -> None:
+        self.hold()
         findings.put(self.run.run_id, number, packed, expires_at=self.run.expires_at)
         self._packed[number] = packed

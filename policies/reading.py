@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from django.conf import settings
@@ -14,7 +15,7 @@ from policies.instance import DEADLINE_KEY, Act, Change, Finding, Instance
 from policies.lookup import asks
 from policies.progress import Progress
 from policies.reversal import turned_round, was_changed
-from policies.rules import Counts, RuleBook, deadline_tag
+from policies.rules import Counts, RuleBook
 from policies.runs import Launch, State, TagCount, runs
 
 _PAUSES = (1, 2, 4, 8, 0)
@@ -35,6 +36,7 @@ def read(progress: Progress, book: RuleBook) -> None:
 
 def _read_launched(progress: Progress, book: RuleBook, launch: Launch) -> None:
     """Judge the instances of a RunInstances event, which says itself who launched them."""
+    _begin_again(progress)
     ids = list(launch.creators)
     there: list[Instance] = []
     for pause in _PAUSES:
@@ -66,9 +68,13 @@ def _read_scope(progress: Progress, book: RuleBook) -> None:
                 )
             number, token = number + 1, ""
     except instances.StaleToken:
-        # The run paused for too long. It begins again.
-        progress.save(cursor="", pages=0, read=0, matched=0, to_change=0, tags={})
+        # The run paused for too long.
+        _begin_again(progress)
         _read_scope(progress, book)
+
+
+def _begin_again(progress: Progress) -> None:
+    progress.save(cursor="", pages=0, read=0, matched=0, to_change=0, tags={}, planned_acts={})
 
 
 def _vpc_ids(progress: Progress, book: RuleBook) -> frozenset[str] | None:
@@ -93,11 +99,11 @@ def _judge(
     found = []
     for one in some:
         finding = book.evaluate(one, now=run.started_at, counts=counts)
-        if finding is not None and finding.act is Act.UNMARK and run.is_partial:
+        if finding is not None and finding.act is Act.UNMARK and finding.is_untagged and run.is_partial:
             finding.act = None  # the rule that marked it may be one that is not looked at
         if finding is not None and not finding.is_empty:
             found.append(finding)
-            _mark(finding, one)
+            _mark(finding, one, book)
             if known is not None and asks(finding):
                 book.with_creator(finding, known.get(one.instance_id), why_not="its launch does not say")
     progress.save(
@@ -107,15 +113,16 @@ def _judge(
         matched=run.matched + counts.matched,
         to_change=run.to_change + sum(one.will_change for one in found),
         tags=_sums(run.tags, counts.tags),
+        planned_acts=Counter(run.planned_acts) + Counter(str(one.act) for one in found if one.act),
     )
 
 
-def _mark(finding: Finding, instance: Instance) -> None:
+def _mark(finding: Finding, instance: Instance, book: RuleBook) -> None:
     """Let the deadline tag be a change like any other."""
     old = instance.tags.get(DEADLINE_KEY)
     if finding.act is Act.MARK and finding.planned_act and finding.deadline:
-        new = deadline_tag(finding.planned_act, finding.deadline)
-        finding.changes.append(Change(DEADLINE_KEY, old, new, 0, "Marks it, so that its owner has time to tag it"))
+        why = "Marks it, so that its owner has time to tag it"
+        finding.changes.append(Change(DEADLINE_KEY, old, book.deadline_tag(finding), 0, why))
     elif finding.act is Act.UNMARK:
         finding.changes.append(Change(DEADLINE_KEY, old, None, 0, "No rule wants an end of it any more"))
 

@@ -5,7 +5,7 @@ Reference: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +20,7 @@ from policies.owners import Recipient
 from policies.runs import Run, State
 from portal import aws
 
+MOST_OWNERS = 1000  # whom the user pool is asked for in one run
 MOST_MAILS = 500  # in one run; at SES's 14 a second they take under a minute
 MOST_NAMED = 30  # owners without mail, and problems, that a message names
 _FAILURES_IN_A_ROW = 3  # and SES is left alone
@@ -36,14 +37,14 @@ class _Mailing:
     problems: list[str] = field(default_factory=list)
 
 
-def publish(run: Run, findings: Iterable[Finding]) -> list[str]:
+def publish(run: Run, findings: Iterable[Finding], *, keep: Callable[[], None] = lambda: None) -> list[str]:
     """Tell the operators of a run that is over, and the owners where there is anything to tell. Return what went wrong
-    with that, a sentence each: a report that fails is no failed run."""
+    with that, a sentence each: a report that fails is no failed run. `keep` is called between the calls."""
     try:
         found = sort(findings)
     except (ClientError, BotoCoreError) as error:
         return [f"Nobody was told of this run, because what it did could not be read: {_in_words(error)}."]
-    mailing = _mail_owners(run, found.owners)
+    mailing = _mail_owners(run, found.owners, keep)
     return [*mailing.problems, *_tell_operators(run, found, mailing)]
 
 
@@ -55,17 +56,20 @@ def _is_news(run: Run, found: Sorted) -> bool:
 # --- Owners -----------------------------------------------------------------------------------------------------------
 
 
-def _mail_owners(run: Run, digests: Mapping[str, Digest]) -> _Mailing:
+def _mail_owners(run: Run, digests: Mapping[str, Digest], keep: Callable[[], None]) -> _Mailing:
     # It imports requests, for which the admin's pages, which import this module, would wait 60 ms at a cold start.
     from anymail.exceptions import AnymailError
 
     mailing = _Mailing()
     # A person whom tags call by two names gets one mail.
     people: dict[str, tuple[Recipient, list[Digest]]] = {}
-    for owner in sorted(owner for owner, digest in digests.items() if digest.is_news):
-        if len(people) == MOST_MAILS:
-            mailing.without[owner] = f"comes after the {MOST_MAILS} to whom one run writes"
+    news = (owner for owner, digest in digests.items() if digest.is_news)
+    # Those who lose something first.
+    for number, owner in enumerate(sorted(news, key=lambda owner: (not digests[owner].is_urgent, owner))):
+        if number >= MOST_OWNERS or len(people) == MOST_MAILS:
+            mailing.without[owner] = f"comes after the first {MOST_MAILS} to whom one run writes"
             continue
+        keep()
         recipient = owners.find(owner)
         if recipient.address:
             people.setdefault(recipient.address.lower(), (recipient, []))[1].append(digests[owner])
@@ -77,6 +81,7 @@ def _mail_owners(run: Run, digests: Mapping[str, Digest]) -> _Mailing:
         if failures == _FAILURES_IN_A_ROW:
             mailing.without[recipient.address] = "was not written to after SES had failed"
             continue
+        keep()
         try:
             _digest_mail(run, recipient, theirs, connection).send()
         except (AnymailError, ClientError, BotoCoreError) as error:

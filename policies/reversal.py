@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from policies.instance import Act, Change, Finding, Instance, Outcome
+from policies.instance import DEADLINE_KEY, Act, Change, Finding, Instance, Outcome
+
+_WRITTEN = frozenset({Outcome.DONE, Outcome.UNKNOWN})  # or perhaps written
 
 
 def was_changed(finding: Finding) -> bool:
     """Tell whether something was really done to the instance."""
-    return any(one.outcome is Outcome.DONE for one in finding.changes) or (
+    return any(one.outcome in _WRITTEN for one in finding.changes) or (
         finding.act is not None and finding.act_outcome is Outcome.DONE
     )
 
@@ -25,7 +27,8 @@ def turned_round(did: Finding, there: Instance | None) -> Finding:
     if did.act in (Act.STOP, Act.TERMINATE) and did.act_outcome is Outcome.DONE:
         undone.notes.append(f"The run did {did.act} it, which tags do not undo.")
     for one in did.changes:
-        if one.outcome is not Outcome.DONE:
+        # A mark that is taken away stays away: the next run writes one anew, with a warning.
+        if one.outcome not in _WRITTEN or (one.key == DEADLINE_KEY and one.new is None):
             continue
         now = None if there is None else there.tags.get(one.key)
         back = Change(key=one.key, old=now, new=one.old, rule_id=one.rule_id, why="as it was before the run")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from policies import grammar
 from policies.allowed import is_allowed, refusal
 from policies.creators import Creator
-from policies.deadline import deadline_of, deadline_tag
+from policies.deadline import STALE_AFTER, Seal, deadline_of, deadline_tag, unsealed
 from policies.instance import DEADLINE_KEY, Act, Change, Finding, Instance, Lookup
 from policies.rule import MOST_TAGS, Action, Malformed, Problem, Rule, Untagged, duplicates, in_order
 from policies.rule_item import problems, read
@@ -60,7 +60,8 @@ class RuleBook:
     """The enabled rules, made ready for many instances. `default_region` is the one that rules without regions are for;
     without it they are for every region that is read."""
 
-    def __init__(self, rules: Iterable[Rule], *, default_region: str = "") -> None:
+    def __init__(self, rules: Iterable[Rule], *, default_region: str = "", seal: Seal = unsealed) -> None:
+        self._seal = seal
         self.rules = tuple(sorted((rule for rule in rules if rule.enabled), key=in_order))
         keys = [rule.tag_key for rule in self.rules]
         self._ready = [_Ready(rule, default_region, shares_key=keys.count(rule.tag_key) > 1) for rule in self.rules]
@@ -171,6 +172,11 @@ class RuleBook:
             is_untagged=_is_untagged(tags),
         )
 
+    def deadline_tag(self, finding: Finding) -> str:
+        """Return the value of the deadline tag of an instance that is marked."""
+        act, deadline = finding.planned_act or Act.STOP, finding.deadline or finding.created_at
+        return deadline_tag(act, deadline, instance_id=finding.instance_id, seal=self._seal)
+
     # --- Without any tags ---------------------------------------------------------------------------------------------
 
     def _withheld(self, instance: Instance, now: datetime, counts: Counts | None) -> Finding | None:
@@ -189,16 +195,18 @@ class RuleBook:
         days, rule_id = min((rule.grace_days, rule.rule_id) for rule in stern if rule.untagged is worst)
         act = _ACTS[worst]
         finding = self._finding(instance)
-        mark = deadline_of(instance.tags.get(DEADLINE_KEY, ""))
-        if mark and mark[0] is not act:
-            mark = None  # a mark for something else was no warning of this
+        mark = deadline_of(instance.tags.get(DEADLINE_KEY, ""), instance_id=instance.instance_id, seal=self._seal)
+        # A mark for something else was no warning of this; nor is one that nobody has watched, or beyond the grace.
+        if mark and (mark[0] is not act or not now - STALE_AFTER <= mark[1] <= now + timedelta(days=days + 1)):
+            mark = None
         by = f"(rule {rule_id})"
         if act is Act.STOP and instance.state not in _RUNNING:
             finding.notes.append(f"It has no tags, and is {instance.state} already {by}.")
         elif mark is None:
             finding.act, finding.planned_act = Act.MARK, act
             finding.deadline = now.astimezone(UTC).replace(microsecond=0) + timedelta(days=days)
-            finding.notes.append(f"It has no tags; {_at(act, finding.deadline)} unless it gets one {by}.")
+            finding.grace_days = days
+            finding.notes.append(f"It has no tags; it is {_ENDED[act]} {_days(days)} from now unless it gets one {by}.")
         elif now < mark[1]:
             finding.notes.append(f"It has no tags; {_at(act, mark[1])} unless it gets one {by}.")
         else:
@@ -273,6 +281,12 @@ def _is_untagged(tags: Mapping[str, str]) -> bool:
     return True
 
 
+_ENDED = {Act.STOP: "stopped", Act.TERMINATE: "terminated"}
+
+
 def _at(act: Act, deadline: datetime) -> str:
-    done = {Act.STOP: "stopped", Act.TERMINATE: "terminated"}[act]
-    return f"it is {done} on {deadline:%Y-%m-%d} at {deadline:%H:%M} UTC"
+    return f"it is {_ENDED[act]} on {deadline:%Y-%m-%d} at {deadline:%H:%M} UTC"
+
+
+def _days(number: int) -> str:
+    return "a day" if number == 1 else f"{number} days"

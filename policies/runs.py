@@ -37,12 +37,15 @@ class State(StrEnum):
     READING = "reading"
     LOOKING_UP = "looking up"  # who launched them, in CloudTrail
     APPLYING = "applying"
+    TELLING = "telling"  # the operators, and the owners
     DONE = "done"
     CAPPED = "stopped by the cap"  # before anything was changed
     CANCELLED = "cancelled"
     FAILED = "failed"
 
 
+# What all runs that are not over have in common, so that an index finds them.
+OPEN = "open"
 OVER = frozenset({State.DONE, State.CAPPED, State.CANCELLED, State.FAILED})
 
 
@@ -63,12 +66,14 @@ class TagCount(Record):
 class Run(Record):
     """One run of the rules, with the rules as they were, so that a report can be read after they changed."""
 
+    open: str | None = None  # OPEN until the run is over: what ByOpen finds
     run_id: str  # begins with the moment, e.g. "20261127T112000Z-1f3a9c"
     month: str
     kind: Kind
     state: State
     started_at: Instant
     finished_at: Instant | None = None
+    verdict: State | None = None  # while it tells of it: what the run will be
     by_sub: str = ""  # empty: the schedule, or EventBridge
     by_name: str = ""
     packed_rules: str = ""
@@ -77,13 +82,16 @@ class Run(Record):
     vpc_ids: tuple[str, ...] = ()  # only these; empty means all
     most_changes: int | None = None  # the cap: stop before anything if more instances than this would change
     most_percent: int | None = None
+    most_ended: int | None = None  # or stop or terminate more than this
     read: int = 0  # instances
     matched: int = 0  # that any rule applies to
     to_change: int = 0
     changed: int = 0
+    unsure: int = 0  # of which it is not known whether they were changed
     failed: int = 0
     gone: int = 0
-    acts: Mapping[str, int] = Field(default_factory=dict)  # Act: how many
+    acts: Mapping[str, int] = Field(default_factory=dict)  # Act: how many it was done to
+    planned_acts: Mapping[str, int] = Field(default_factory=dict)  # Act: how many it was to be done to
     tags: Mapping[str, TagCount] = Field(default_factory=dict)  # by tag key
     problems: tuple[str, ...] = ()  # what went wrong in general: "CloudTrail did not answer; creators wait …"
     pages: int = 0  # of findings
@@ -100,6 +108,17 @@ class Run(Record):
         return self.state in OVER
 
     @property
+    def may_be_undone(self) -> bool:
+        """Whether there is anything that undoing it could put back."""
+        is_a_change = self.kind in (Kind.ENFORCE, Kind.LAUNCH)
+        return self.is_over and is_a_change and self.changed + self.unsure > 0 and not self.undone_by
+
+    def over(self, state: State, *, now: datetime, **changes: Any) -> Run:
+        """Return the run as it is once it is over."""
+        facts = {"state": state, "finished_at": now, "cursor": "", "open": None, "verdict": None}
+        return self.model_copy(update={**facts, **changes})
+
+    @property
     def rules(self) -> tuple[dict[str, Any], ...]:
         """The plain attributes of the rules' items."""
         return tuple(map(from_item, _unpacked(self.packed_rules) or ()))
@@ -111,7 +130,12 @@ class Run(Record):
         return stored and Launch(stored[0], {one: Creator(*creator) for one, creator in stored[1].items()})
 
 
-runs = Table(Run, name="policy_runs", key=("RunId",), indexes={"ByMonth": ("Month", "StartedAt")})
+runs = Table(
+    Run,
+    name="policy_runs",
+    key=("RunId",),
+    indexes={"ByMonth": ("Month", "StartedAt"), "ByOpen": ("Open", "StartedAt")},
+)
 
 
 def new(
@@ -130,6 +154,7 @@ def new(
         month=f"{now:%Y-%m}",
         kind=kind,
         state=State.QUEUED,
+        open=OPEN,
         started_at=now,
         expires_at=int((now + kept).timestamp()),
         packed_rules=_packed([to_item(one) for one in rules]),
@@ -145,6 +170,11 @@ def _packed(value: object) -> str:
 
 def _unpacked(packed: str) -> Any:
     return json.loads(zlib.decompress(base64.b64decode(packed))) if packed else None
+
+
+def open_runs() -> list[Run]:
+    """Return the runs that are not over, the oldest first; the first two hundred."""
+    return runs.query(OPEN, index="ByOpen", limit=_PER_QUERY, newest_first=False).records
 
 
 def findings_page(run: Run, number: int) -> list[Finding]:

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from policies import creators, engine, lease, queue
-from policies.runs import Kind, Launch, Run, State, runs
+from policies.runs import Kind, Launch, Run, runs
 
 log = logging.getLogger(__name__)
 
@@ -22,21 +22,22 @@ WAIT_SECONDS = 15
 def enforce(event: dict[str, Any], context: Any) -> None:
     """Apply the rules to everything, once an hour; or go on with a run that nobody finished."""
     now = datetime.now(UTC)
-    run = engine.unfinished(now=now)
+    run, is_ours = engine.unfinished(now=now), False
     if run is None:
-        run = engine.begin(
+        run, is_ours = engine.find_or_begin(
             Kind.ENFORCE,
             by=None,
             now=_moment(event["time"]),
             suffix=event["id"][:8],  # an event that comes twice makes one run
             most_changes=settings.POLICY_MOST_CHANGES,
             most_percent=settings.POLICY_MOST_PERCENT,
+            most_ended=settings.POLICY_MOST_ENDED,
         )
     try:
         _work_on(run.run_id, context)
     except lease.Held:
-        # Somebody is at work: on this very run, or on one that this one need not follow.
-        if run.state is State.QUEUED and not run.by_sub:
+        # Somebody is at work, and what this run would do the next one does.
+        if is_ours:
             engine.drop(run.run_id, now=now, why="Another run was under way.")
 
 

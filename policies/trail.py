@@ -69,6 +69,7 @@ def launches(region: str, window: Window) -> Iterator[Page]:
         "EndTime": window.end,
         "MaxResults": 50,
     }
+    until = window.end
     while True:
         _wait_for_turn(region)
         try:
@@ -79,7 +80,12 @@ def launches(region: str, window: Window) -> Iterator[Page]:
             raise Unavailable(type(error).__name__) from error
         events: list[Any] = answer["Events"]
         more = answer.get("NextToken")
-        yield Page(events, events[-1]["EventTime"] if events and more else window.start)
+        if not more:
+            until = window.start
+        elif events:
+            until = events[-1]["EventTime"]
+        # Else the page happens to be empty, and says nothing of how far back it goes.
+        yield Page(events, until)
         if not more:
             return
         request["NextToken"] = more

@@ -36,8 +36,8 @@ _CONFIG = Config(
 # Outside of requests there is time: a throttled call slows the next ones down and is tried again for minutes.
 _PATIENT = Config(
     connect_timeout=5,
-    read_timeout=60,
-    retries={"mode": "adaptive", "total_max_attempts": 8},
+    read_timeout=30,
+    retries={"mode": "adaptive", "total_max_attempts": 6},
     max_pool_connections=20,
 )
 

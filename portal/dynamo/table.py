@@ -124,11 +124,14 @@ class Table(Generic[R]):
                 request["ExclusiveStartKey"] = signing.loads(cursor, salt=salt)
             except signing.BadSignature as error:
                 raise BadCursor(cursor) from error
-        items = aws.client("dynamodb").query(**request)["Items"]
+        answer = aws.client("dynamodb").query(**request)
+        items, after = answer["Items"], None
         page = items[:limit]
-        after = None
         if len(items) > limit:
             after = self._cursor(page[-1], key, salt)
+        elif last := answer.get("LastEvaluatedKey"):
+            # One call stops at 1 MB, wherever that is.
+            after = self._cursor(last, key, salt)
         return Page([self.load(item) for item in page], after)
 
     def cursor_at(self, record: R, hash_value: str | int, *, index: str | None = None) -> str:

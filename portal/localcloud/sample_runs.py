@@ -24,16 +24,14 @@ def items(rules: Sequence[Mapping[str, Any]], *, now: datetime) -> Iterator[dict
         run = new(Kind.ENFORCE, now=at, suffix="sample", rules=rules)
         tags = {key: _count(*share, day) for key, share in SHARES.items()}
         missing = max(one.missing for one in tags.values())
-        over = run.model_copy(
-            update={
-                "state": State.DONE,
-                "finished_at": at + timedelta(seconds=9),
-                "tags": tags,
-                "read": INSTANCES,
-                "matched": INSTANCES,
-                "to_change": min(missing, 4),
-                "changed": min(missing, 4),
-            }
+        over = run.over(
+            State.DONE,
+            now=at + timedelta(seconds=9),
+            tags=tags,
+            read=INSTANCES,
+            matched=INSTANCES,
+            to_change=min(missing, 4),
+            changed=min(missing, 4),
         )
         yield to_item(over.model_dump(by_alias=True))
 

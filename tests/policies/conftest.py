@@ -120,6 +120,30 @@ def run_rules() -> Callable[..., Run]:
     return work
 
 
+@pytest.fixture
+def begin(instances: Instances, write_rules: Callable[..., None]) -> Callable[..., str]:
+    """Return a function that writes rules and begins a run of them, and returns its id."""
+
+    def start(*rules):
+        write_rules(*rules)
+        return engine.begin(Kind.ENFORCE, by=None, now=datetime.now(UTC)).run_id
+
+    return start
+
+
+@pytest.fixture
+def queued(cloud: TestCloud) -> Callable[[], list[str]]:
+    """Return a function that takes what is in the runs' queue."""
+    sqs = cloud.admin("sqs")
+    sqs.purge_queue(QueueUrl=settings.POLICY_RUNS_QUEUE_URL)
+
+    def take():
+        messages = sqs.receive_message(QueueUrl=settings.POLICY_RUNS_QUEUE_URL, MaxNumberOfMessages=10)
+        return [json.loads(one["Body"])["RunId"] for one in messages.get("Messages", [])]
+
+    return take
+
+
 def all_of(run: Run) -> dict[str, Finding]:
     """Return a run's findings by instance id."""
     run = runs.get(run.run_id, consistent=True)

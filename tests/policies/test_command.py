@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.core.management import CommandError, call_command
 
 from policies import lease
 from portal.dynamo.values import from_item
+from tests.policies.test_untagged import set_mark
 
 COST = {"RuleId": 9, "TagKey": "Cost", "Action": "Update", "Required": "Y", "Default": "shared"}
 
@@ -52,3 +55,29 @@ def test_it_says_so_while_another_run_is_under_way(instances, write_rules):
     write_rules(COST)
     with lease.taken("write"), pytest.raises(CommandError, match="Another run is under way"):
         call_command("enforce_policies")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--vpc", "nonsense"], ["--most", "-1"], ["--percent", "200"], ["--percent", "x"], ["--most", ""]]
+)
+def test_what_makes_no_sense_is_refused(instances, write_rules, arguments):
+    write_rules(COST)
+    [one] = instances.launch({"Name": "web"})
+    with pytest.raises(CommandError):
+        call_command("enforce_policies", *arguments)
+    assert instances.tags(one) == {"Name": "web"}
+
+
+def test_it_says_what_it_ended(instances, write_rules, capsys):
+    write_rules({**COST, "Untagged": "terminate"})
+    [one] = instances.launch({})
+    set_mark(instances, one, "terminate", datetime.now(UTC) - timedelta(hours=1))
+    call_command("enforce_policies")
+    out = capsys.readouterr().out
+    assert f"{one}: terminate (done)" in out
+    assert "1 of them stopped or terminated." in out
+
+
+def test_without_rules_it_says_why_nothing_was_read(instances, capsys):
+    call_command("enforce_policies", "--dry-run")
+    assert "No rule is enabled" in capsys.readouterr().out

@@ -79,21 +79,28 @@ def test_it_is_marked_for_the_strongest_with_its_shortest_grace(
         ("stop 2026-12-04T09:00:00Z", "running", None),
         ("stop 2026-11-27T09:00:01Z", "running", None),
         ("stop 2026-11-27T09:00:00Z", "running", Act.STOP),
-        ("stop 2026-11-01T09:00:00Z", "running", Act.STOP),
-        ("stop 2026-11-01T09:00:00Z", "pending", Act.STOP),
-        ("stop 2026-11-01T09:00:00Z", "stopped", None),
-        ("stop 2026-11-01T09:00:00Z", "stopping", None),
-        ("terminate 2026-11-01T09:00:00Z", "running", Act.MARK),
+        ("stop 2026-11-26T09:00:00Z", "running", Act.STOP),
+        ("stop 2026-11-26T09:00:00Z", "pending", Act.STOP),
+        ("stop 2026-11-26T09:00:00Z", "stopped", None),
+        ("stop 2026-11-26T09:00:00Z", "stopping", None),
+        ("terminate 2026-11-26T09:00:00Z", "running", Act.MARK),
+        # Over for days: nobody watched, so it begins again with a warning.
+        ("stop 2026-11-24T09:00:00Z", "running", Act.MARK),
+        ("stop 2026-11-24T09:00:01Z", "running", Act.STOP),
+        # Beyond the grace: somebody else's.
+        ("stop 2026-12-05T09:00:00Z", "running", None),
+        ("stop 2026-12-06T09:00:00Z", "running", Act.MARK),
+        ("stop 2026-11-26T09:00:00Z ~0123456789ab", "running", Act.MARK),
         ("", "running", Act.MARK),
         ("stop", "running", Act.MARK),
-        ("Stop 2026-11-01T09:00:00Z", "running", Act.MARK),
-        ("stop 2026-11-01", "running", Act.MARK),
-        ("stop 2026-11-01T09:00:00", "running", Act.MARK),
+        ("Stop 2026-11-26T09:00:00Z", "running", Act.MARK),
+        ("stop 2026-11-26", "running", Act.MARK),
+        ("stop 2026-11-26T09:00:00", "running", Act.MARK),
         ("stop 2026-13-01T09:00:00Z", "running", Act.MARK),
-        ("stop 2026-11-01T09:00:00Z ", "running", Act.MARK),
-        ("stop 2026-11-01T09:00:00Z\n", "running", Act.MARK),
+        ("stop 2026-11-26T09:00:00Z ", "running", Act.MARK),
+        ("stop 2026-11-26T09:00:00Z\n", "running", Act.MARK),
         ("stop \u0662\u0660\u0662\u0666-11-01T09:00:00Z", "running", Act.MARK),
-        ("mark 2026-11-01T09:00:00Z", "running", Act.MARK),
+        ("mark 2026-11-26T09:00:00Z", "running", Act.MARK),
         ("", "stopped", None),
     ],
 )
@@ -123,7 +130,7 @@ def test_it_is_terminated_in_any_state(state: str) -> None:
 @pytest.mark.parametrize("state", ["terminated", "shutting-down"])
 def test_what_is_over_is_left_alone(state: str) -> None:
     counts = Counts()
-    one = instance(mark("terminate 2026-11-01T09:00:00Z"), state)
+    one = instance(mark("terminate 2026-11-26T09:00:00Z"), state)
     assert RuleBook([read(TERMINATE), read(REPORT)]).evaluate(one, now=NOW, counts=counts) is None
     assert counts.matched == 0
 
@@ -140,7 +147,7 @@ def test_what_is_over_is_left_alone(state: str) -> None:
         ({}, ()),
     ],
 )
-@pytest.mark.parametrize("tag", ["stop 2026-11-01T09:00:00Z", "stop 2027-11-01T09:00:00Z", "whatever"])
+@pytest.mark.parametrize("tag", ["stop 2026-11-26T09:00:00Z", "stop 2027-11-01T09:00:00Z", "whatever"])
 def test_the_mark_is_taken_away_where_it_means_nothing_any_more(
     tags: dict[str, str], items: tuple[dict[str, Any], ...], tag: str
 ) -> None:
@@ -160,16 +167,16 @@ def test_taking_the_mark_away_goes_together_with_tagging() -> None:
 @pytest.mark.parametrize(
     ("tags", "state", "note"),
     [
-        ({}, "running", "It has no tags; it is stopped on 2026-12-04 at 09:00 UTC unless it gets one (rule 2)."),
+        ({}, "running", "It has no tags; it is stopped 7 days from now unless it gets one (rule 2)."),
         (
             mark("stop 2026-12-01T10:30:00Z"),
             "running",
             "It has no tags; it is stopped on 2026-12-01 at 10:30 UTC unless it gets one (rule 2).",
         ),
         (
-            mark("stop 2026-11-01T10:30:00Z"),
+            mark("stop 2026-11-26T10:30:00Z"),
             "running",
-            "It had no tags until its deadline, 2026-11-01 10:30 UTC (rule 2).",
+            "It had no tags until its deadline, 2026-11-26 10:30 UTC (rule 2).",
         ),
         ({}, "stopped", "It has no tags, and is stopped already (rule 2)."),
     ],
@@ -207,3 +214,21 @@ def test_a_mark_can_be_read_again(act: Act, deadline: datetime) -> None:
 def test_any_mark_is_read_or_is_none(text: str) -> None:
     found = deadline_of(text)
     assert found is None or deadline_tag(*found) == text
+
+
+def test_a_mark_that_the_portal_did_not_seal_is_none() -> None:
+    def seal(instance_id: str, text: str) -> str:
+        return f"{sum(map(ord, instance_id + text)):012x}"
+
+    book = RuleBook([read(STOP)], seal=seal)
+    at = NOW - timedelta(hours=1)
+    own = deadline_tag(Act.STOP, at, instance_id="i-1", seal=seal)
+    for tag, act in [
+        (own, Act.STOP),
+        (deadline_tag(Act.STOP, at), Act.MARK),
+        (deadline_tag(Act.STOP, at, instance_id="i-2", seal=seal), Act.MARK),
+        (own.replace("stop 2026", "stop 2025"), Act.MARK),
+    ]:
+        finding = book.evaluate(instance(mark(tag)), now=NOW)
+        assert finding is not None
+        assert finding.act is act

@@ -89,7 +89,7 @@ def test_one_that_was_stopped_and_started_is_as_old_as_its_first_disk():
       <networkInterfaceSet><item><tagSet><item><key>Not</key><value>its</value></item></tagSet>
       <attachment><attachTime>2026-01-02T03:04:04.000Z</attachTime></attachment></item></networkInterfaceSet>"""
     [one], _ = read(answer(instance("i-1", {"Name": "web"}, more=disk)), "eu-west-1")
-    assert one.created_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert one.created_at == datetime(2026, 1, 2, 3, 4, 4, tzinfo=UTC)
     assert one.tags == {"Name": "web"}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from policies import applying, engine, instances, lease, progress, reading
 from policies.instance import Outcome
-from policies.runs import Kind, State, runs
+from policies.runs import State, runs
 from tests.policies.conftest import ARTICLE, all_of
 
 COST = {"RuleId": 9, "TagKey": "Cost", "Action": "Update", "Required": "Y", "Default": "shared"}
@@ -18,15 +18,6 @@ TEAM = {"RuleId": 10, "TagKey": "Team", "Action": "Update", "Required": "Y", "De
 
 class PowerCut(BaseException):
     """What no code catches: the process is gone."""
-
-
-@pytest.fixture
-def begin(instances, write_rules):
-    def start(*rules):
-        write_rules(*rules)
-        return engine.begin(Kind.ENFORCE, by=None, now=datetime.now(UTC)).run_id
-
-    return start
 
 
 def go_on(run_id, seconds=600):

@@ -39,19 +39,6 @@ def stored(cloud):
     return [one for one in map(from_item, cloud.items("policy_runs")) if "Month" in one]
 
 
-@pytest.fixture
-def queued(cloud):
-    """Return a function that takes what is in the runs' queue."""
-    sqs = cloud.admin("sqs")
-    sqs.purge_queue(QueueUrl=settings.POLICY_RUNS_QUEUE_URL)
-
-    def take():
-        messages = sqs.receive_message(QueueUrl=settings.POLICY_RUNS_QUEUE_URL, MaxNumberOfMessages=10)
-        return [json.loads(one["Body"])["RunId"] for one in messages.get("Messages", [])]
-
-    return take
-
-
 def test_the_schedule_applies_the_rules(instances, write_rules, cloud):
     write_rules(COST)
     [one] = instances.launch({"Name": "web"})

@@ -74,8 +74,7 @@ def test_every_launch_is_found_in_no_more_calls_than_the_events_fill(seconds_ago
     answers, progress = lookup._Answers(), SimpleNamespace(run=SimpleNamespace(started_at=NOW), check=lambda: None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lookup.trail, "launches", fake.pages)
-        patch.setattr(lookup.unknown, "of", lambda region: {})
-        lookup._look_up_in("eu-west-1", wanted, {}, answers, progress)
+        lookup._look_up_in("eu-west-1", wanted, {}, {}, answers, progress)
     assert set(answers.found) == set(wanted)
     assert fake.calls <= -(-len(fake.launches) // 50)
 

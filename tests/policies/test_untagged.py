@@ -8,13 +8,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from policies import applying, engine, lease
+from policies.deadline import deadline_of, deadline_tag
 from policies.instance import DEADLINE_KEY, Act, Outcome
 from policies.runs import State, history
+from policies.stored import seal
 from tests.policies.conftest import all_of
 
 COST = {"RuleId": 9, "TagKey": "Cost", "Action": "Update", "Required": "Y", "Default": "shared"}
 NOW = datetime.now(UTC).replace(microsecond=0)
 MONTH = NOW - timedelta(days=30)
+
+
+def set_mark(instances, one, end, at):
+    """Mark an instance as the portal would have, so long ago that its time is up at this moment."""
+    instances.set_tag(one, DEADLINE_KEY, deadline_tag(Act(end), at, instance_id=one, seal=seal))
 
 
 def stern(end, **more):
@@ -33,9 +40,10 @@ def test_by_default_it_gets_its_tags_and_is_told_of(instances, write_rules, run_
 def test_it_is_marked_first_and_its_tags_are_withheld(instances, write_rules, run_rules, end):
     write_rules(stern(end))
     [one] = instances.launch({}, at=MONTH)
-    run = run_rules(now=NOW)
-    deadline = NOW + timedelta(days=3)
-    assert instances.tags(one) == {DEADLINE_KEY: f"{end} {deadline:%Y-%m-%dT%H:%M:%SZ}"}
+    run = run_rules(now=NOW - timedelta(days=1))
+    _, deadline = deadline_of(instances.tags(one)[DEADLINE_KEY], instance_id=one, seal=seal)
+    # From the moment when it is written, however long ago the run began.
+    assert timedelta(days=3) <= deadline - NOW < timedelta(days=3, minutes=5)
     assert instances.state(one) == "running"
     assert run.acts == {"mark": 1}
     finding = all_of(run)[one]
@@ -61,7 +69,7 @@ def test_before_the_deadline_nothing_more_happens(instances, write_rules, run_ru
 def test_when_its_time_is_up_it_ends(instances, write_rules, run_rules, end, state):
     write_rules(stern(end))
     [one] = instances.launch({}, at=MONTH)
-    run_rules(now=NOW - timedelta(days=4))
+    set_mark(instances, one, end, NOW - timedelta(hours=1))
     run = run_rules(now=NOW)
     assert instances.state(one) in state
     assert run.acts == {end: 1}
@@ -75,7 +83,7 @@ def test_an_end_that_came_just_before_a_crash_is_in_the_record(instances, write_
 
     write_rules(stern(end))
     [one] = instances.launch({}, at=MONTH)
-    run_rules(now=NOW - timedelta(days=4))
+    set_mark(instances, one, end, NOW - timedelta(hours=1))
     real = applying.instances.end
 
     def end_and_crash(*args):
@@ -98,7 +106,7 @@ def test_an_end_that_came_just_before_a_crash_is_in_the_record(instances, write_
 def test_who_tags_it_in_time_saves_it(instances, write_rules, run_rules):
     write_rules(stern("terminate"))
     [one] = instances.launch({}, at=MONTH)
-    run_rules(now=NOW - timedelta(days=4))
+    set_mark(instances, one, "terminate", NOW - timedelta(hours=1))
     instances.set_tag(one, "Name", "mine")
     run_rules(now=NOW)
     assert instances.tags(one) == {"Name": "mine", "Cost": "shared"}
@@ -108,7 +116,7 @@ def test_who_tags_it_in_time_saves_it(instances, write_rules, run_rules):
 def test_who_tags_it_at_the_last_moment_saves_it_too(instances, write_rules, run_rules, monkeypatch):
     write_rules(stern("terminate"))
     [one] = instances.launch({}, at=MONTH)
-    run_rules(now=NOW - timedelta(days=4))
+    set_mark(instances, one, "terminate", NOW - timedelta(hours=1))
     real = applying._still_due
 
     def tag_first(*args):
@@ -134,7 +142,7 @@ def test_the_portal_cannot_end_what_it_has_not_marked(instances, cloud):
 def test_a_rule_that_is_no_longer_stern_takes_its_mark_away(instances, write_rules, run_rules):
     write_rules(stern("terminate"))
     [one] = instances.launch({}, at=MONTH)
-    run_rules(now=NOW - timedelta(days=4))
+    set_mark(instances, one, "terminate", NOW - timedelta(hours=1))
     write_rules(COST)
     run = run_rules(now=NOW)
     assert run.state is State.DONE
@@ -142,12 +150,13 @@ def test_a_rule_that_is_no_longer_stern_takes_its_mark_away(instances, write_rul
     assert instances.state(one) == "running"
 
 
-def test_a_run_of_other_rules_alone_leaves_its_mark(instances, write_rules, run_rules):
+def test_a_run_of_other_rules_alone_leaves_a_mark_to_the_rule_that_set_it(instances, write_rules, run_rules):
     write_rules(stern("terminate"))
-    [one] = instances.launch({}, at=MONTH)
+    untagged, tagged = instances.launch({}, {}, at=MONTH)
     run_rules(now=NOW)
-    marked = instances.tags(one)
-    instances.set_tag(one, "Team", "core")
-    run = run_rules(rules=[{**COST, "RuleId": 10, "TagKey": "Team"}])
-    assert instances.tags(one) == {**marked, "Team": "core"}
-    assert all_of(run) == {}
+    marked = instances.tags(untagged)
+    instances.set_tag(tagged, "Team", "core")
+    run_rules(rules=[{**COST, "RuleId": 10, "TagKey": "Team", "Required": "N"}])
+    assert instances.tags(untagged) == marked
+    # It was saved, whichever rule looks at it.
+    assert instances.tags(tagged) == {"Team": "core"}
