@@ -41,24 +41,24 @@ class _Work:
 def apply(progress: Progress, book: RuleBook) -> None:
     """Do what was found to be done and is not done yet, and write down what came of it."""
     progress.save(state=State.APPLYING)
-    while True:
+    is_done, is_unsure = False, progress.was_applying
+    while not is_done:
         if progress.seconds_since_reading > FRESH_SECONDS:
             compare(progress)
-        _set_deadlines(progress, book)
-        left = _left(progress)
-        if not left:
-            break
+        if Act.MARK in progress.run.planned_acts:
+            _set_deadlines(progress, book)
         outcomes: Outcomes = defaultdict(dict)
         try:
-            for region, work in left.items():
-                _do(region, work, outcomes, progress, book)
+            is_done = all(_do(region, work, outcomes, progress, book) for region, work in _left(progress).items())
         except Lost:
             raise  # whoever has the lease now writes
         except BaseException:
             _write(progress, outcomes)
             raise
         _write(progress, outcomes)
-    settle(progress)
+        is_unsure |= any(one.outcome is Outcome.UNKNOWN for of_one in outcomes.values() for one in of_one.values())
+    if is_unsure:
+        settle(progress)
     _sum_up(progress)
 
 
@@ -114,14 +114,14 @@ def _left(progress: Progress) -> dict[str, _Work]:
     return left
 
 
-def _do(region: str, work: _Work, outcomes: Outcomes, progress: Progress, book: RuleBook) -> None:
-    """Do it, until all is done or what is known of it is too old."""
+def _do(region: str, work: _Work, outcomes: Outcomes, progress: Progress, book: RuleBook) -> bool:
+    """Do it, until all is done or what is known of it is too old. Tell whether all is done."""
     before = progress.run
     for verb, needs in ((instances.tag, work.give), (instances.untag, work.take)):
         for call in plan.calls(needs):
             progress.check()
             if outcomes and progress.seconds_since_reading > FRESH_SECONDS:
-                return
+                return False
             refusals = verb(region, call.tags, call.instance_ids)
             for instance_id in call.instance_ids:
                 for key in call.tags:
@@ -133,6 +133,7 @@ def _do(region: str, work: _Work, outcomes: Outcomes, progress: Progress, book: 
     for act, ids in work.end.items():
         for start in range(0, len(ids), instances.PAGE):
             _end(region, act, ids[start : start + instances.PAGE], outcomes, progress, book)
+    return True
 
 
 def _end(region: str, act: Act, ids: Sequence[str], outcomes: Outcomes, progress: Progress, book: RuleBook) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from portal.localcloud.worker import read
 from tests.accounts.company import START, company
 from tests.conftest import SignedUp, TestCloud
 from tests.policies.conftest import ARTICLE, Instances, instances, write_rules
+from tests.policies.test_untagged import set_mark
 
 __all__ = ["instances", "write_rules"]  # fixtures
 
@@ -117,8 +118,9 @@ def keep_order(instances: Instances, write_rules: Callable[..., None]) -> None:
     )
     [tagged] = instances.launch({"CreatedBy": "rider"})
     [unknown] = instances.launch({"Name": "web"})
-    [stopped] = instances.launch({"portico:deadline": "stop 2026-01-01T00:00:00Z"}, vpc_id=stop)
-    [terminated] = instances.launch({"portico:deadline": "terminate 2026-01-01T00:00:00Z"}, vpc_id=terminate)
+    [stopped], [terminated] = instances.launch({}, vpc_id=stop), instances.launch({}, vpc_id=terminate)
+    for one, end in ((stopped, "stop"), (terminated, "terminate")):
+        set_mark(instances, one, end, datetime.now(UTC) - timedelta(hours=1))
     [saved] = instances.launch({"Name": "web", "portico:deadline": "stop 2026-01-01T00:00:00Z"}, vpc_id=stop)
 
     from portal.lambda_entry import lambda_handler
