@@ -16,6 +16,12 @@ from portal.localcloud.people import PASSWORD
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
 
 PICTURES = ROOT / "docs" / "pictures"
+# (colour scheme, who, page, what is waited for, name)
+TAKEN = [
+    ("light", "rider", "/rides/", ".leaflet-container", "rides"),
+    ("dark", "operator", "/admin/rides/unicorn/", ".leaflet-container", "admin"),
+    ("light", "operator", "/admin/policies/policyrun/compliance/", "canvas", "policies"),
+]
 
 
 def main() -> None:
@@ -29,13 +35,13 @@ def main() -> None:
                 time.sleep(0.2)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-                for scheme in ("light", "dark"):
+                for scheme, *what in TAKEN:
                     context = browser.new_context(
                         base_url=f"http://127.0.0.1:{port}",
                         viewport={"width": 1280, "height": 860},
                         color_scheme=scheme,
                     )
-                    take(context.new_page(), scheme)
+                    take(context.new_page(), *what)
                     context.close()
                 browser.close()
         finally:
@@ -43,16 +49,12 @@ def main() -> None:
             run.wait()
 
 
-def take(page: Page, scheme: str) -> None:
-    person, path, name = {
-        "light": ("rider", "/rides/", "rides"),
-        "dark": ("operator", "/admin/rides/unicorn/", "admin"),
-    }[scheme]
+def take(page: Page, person: str, path: str, waits_for: str, name: str) -> None:
     page.goto(f"/sign-in/?next={path}")
     page.get_by_label("User name or e-mail address").fill(person)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.locator(".leaflet-container").wait_for()
+    page.locator(waits_for).first.wait_for()
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(1500)  # the coast is drawn when there is time
     page.screenshot(path=PICTURES / f"{name}.png")
