@@ -68,6 +68,8 @@ class Group:
     instance_type: str = "t3.medium"
     project: str | None = None
     created_by: str | None = None
+    environment: str | None = None
+    cost_centre: str | None = None
     more: Mapping[str, str] = field(default_factory=dict)
     days_apart: float = 0
     stopped: int = 0
@@ -77,7 +79,8 @@ class Group:
         """Yield what /_portico/launches takes."""
         for number in range(self.count):
             tags = {"Name": f"{self.name}-{number + 1}" if self.name else None, "ProjectCode": self.project}
-            tags |= {"CreatedBy": self.created_by, **self.more}
+            tags |= {"CreatedBy": self.created_by, "Environment": self.environment, "CostCentre": self.cost_centre}
+            tags |= self.more
             at = now - timedelta(days=self.days_ago + number * self.days_apart, minutes=7 * number)
             yield {
                 "instances": 1,
@@ -92,8 +95,31 @@ class Group:
 
 
 GROUPS = [
-    Group("web", 6, PRODUCTION, AUTO_SCALING, 12, "t3.large", "RIDES-1", more={"aws:autoscaling:groupName": "web"}),
-    Group("checkout", 4, PRODUCTION, AUTHOR, 38, "m7i.large", "RIDES-2", "author@example.com", days_apart=1),
+    Group(
+        "web",
+        6,
+        PRODUCTION,
+        AUTO_SCALING,
+        12,
+        "t3.large",
+        "RIDES-1",
+        environment="prod",
+        cost_centre="RIDES-1",
+        more={"aws:autoscaling:groupName": "web"},
+    ),
+    Group(
+        "checkout",
+        4,
+        PRODUCTION,
+        AUTHOR,
+        38,
+        "m7i.large",
+        "RIDES-2",
+        "author@example.com",
+        "prod",
+        "RIDES-2",
+        days_apart=1,
+    ),
     Group(
         "checkout-worker",
         6,
@@ -103,15 +129,28 @@ GROUPS = [
         more={"aws:autoscaling:groupName": "workers"},
         days_apart=0.6,
     ),
-    Group("maps", 3, PRODUCTION, APPROVER, 25, "c7g.xlarge", "MAPS-7", "approver"),
+    Group("maps", 3, PRODUCTION, APPROVER, 25, "c7g.xlarge", "MAPS-7", "approver", "prod", "MAPS-7"),
     Group("billing-db", 2, PRODUCTION, RIDER, 59, "r7g.2xlarge", created_by="rider", more={"Backup": "daily"}),
     Group("bastion", 1, PRODUCTION, ROOT, 51, "t3.nano", created_by="root"),
     # From before what CloudTrail remembers.
     Group("legacy-ftp", 1, PRODUCTION, ROOT, 214, "t2.small", has_event=False),
     Group("legacy-mail", 1, PRODUCTION, ROOT, 131, "t2.medium", created_by="author@example.com", has_event=False),
-    Group("demo", 5, STAGING, RIDER, 0.5, created_by="rider", days_apart=2, stopped=1),
-    Group("batch", 8, STAGING, APPROVER, 17, "c7i.large", "RIDES-2", "approver", days_apart=0.5, stopped=2),
-    Group("load-test", 4, STAGING, AUTHOR, 6, "c7i.2xlarge", "MAPS-7", "author@example.com"),
+    Group("demo", 5, STAGING, RIDER, 0.5, created_by="rider", environment="test", days_apart=2, stopped=1),
+    Group(
+        "batch",
+        8,
+        STAGING,
+        APPROVER,
+        17,
+        "c7i.large",
+        "RIDES-2",
+        "approver",
+        "test",
+        "RIDES-2",
+        days_apart=0.5,
+        stopped=2,
+    ),
+    Group("load-test", 4, STAGING, AUTHOR, 6, "c7i.2xlarge", "MAPS-7", "author@example.com", "dev"),
     Group("", 1, STAGING, RIDER, 2),
     Group("", 1, STAGING, AUTHOR, 15),
     Group("", 1, PRODUCTION, EC2_FLEET, 0.1),
@@ -134,6 +173,7 @@ GROUPS = [
         21,
         project="MAPS-7",
         created_by="author@example.com",
+        environment="live",  # which no rule allows
         more={"Description": '<script>alert("unicorns")</script> & <b>friends</b>'},
     ),
     Group(
