@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -13,10 +14,10 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from policies import engine, grammar, run_admin
-from policies.forms import RuleForm, RuleFormSet
+from policies.forms import RuleForm, RuleFormSet, RuleRow
 from policies.instance import Instance
 from policies.models import TagPolicy
 from policies.progress_words import url_of
@@ -33,6 +34,9 @@ EXAMPLES = [
     {"tag_key": "CreatedBy", "action": "UserLookup", "required": "yes"},
     {"tag_key": "Expires", "action": "Function", "required": "yes", "default": "today()+30d"},
 ]
+
+# How much of an item with odd types the audit log keeps when it is deleted.
+MOST_RAW_CHARACTERS = 2_000
 
 GIVES = {Action.UPDATE: "gives <q>{}</q> {}", Action.FUNCTION: "gives <code>{}</code> {}"}
 
@@ -79,10 +83,7 @@ class TagPolicyAdmin(ItemAdmin):
             return format_html('<span class="tag warm">malformed, skipped</span><ul class="problems">{}</ul>', said)
         said = format_html(GIVES.get(one.action, "gives {} {}"), one.gives, one.where)
         if one.is_harsh:
-            harsh = {"stop": "stops", "terminate": "terminates"}[one.untagged]
-            return format_html(
-                '{}; <strong class="harsh">{} what has no tags after {} days</strong>', said, harsh, one.grace_days
-            )
+            return format_html('{}; <strong class="harsh">{}</strong>', said, one.end_in_words)
         return said
 
     def scope(self, one: TagPolicy) -> str:
@@ -92,6 +93,9 @@ class TagPolicyAdmin(ItemAdmin):
     @admin.display(description="required", ordering="required")
     def is_required(self, one: TagPolicy) -> str:
         return {True: "yes", False: "no"}.get(cast(bool, one.required), "–")
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, form=RuleRow, **kwargs)
 
     def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_formset(request, formset=RuleFormSet, **kwargs)
@@ -158,8 +162,16 @@ class TagPolicyAdmin(ItemAdmin):
     ) -> HttpResponse:
         context["malformed"] = obj.problems() if obj else []
         context["may_run"] = run_admin.may_run(request)
+        # The form has a summary of its own.
+        context["has_errors"], context["errors"] = bool(context.get("errors")), None
         context["is_draft"] = request.method == "GET" and self._draft(request) is not None
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def what_it_was(self, one: Any) -> list[audit.Change]:
+        was = super().what_it_was(one)
+        if one.unreadable():
+            was.append(audit.Change(field="as it was stored", old=json.dumps(one.item)[:MOST_RAW_CHARACTERS]))
+        return was
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if "_preview" in request.POST:
@@ -185,7 +197,7 @@ class TagPolicyAdmin(ItemAdmin):
         return [
             path(
                 "preview/",
-                require_POST(self.admin_site.admin_view(self.preview_view)),
+                require_http_methods(["GET", "POST"])(self.admin_site.admin_view(self.preview_view)),
                 name="policies_tagpolicy_preview",
             ),
             path(
@@ -198,6 +210,8 @@ class TagPolicyAdmin(ItemAdmin):
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         """Preview all rules that are enabled."""
+        if request.method == "GET":  # whoever had to sign in first comes back like this
+            return HttpResponseRedirect(self._list_url())
         run = self._preview(request, None)
         return HttpResponseRedirect(url_of(run.run_id))
 

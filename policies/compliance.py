@@ -21,6 +21,7 @@ class Point:
     at: datetime
     run_id: str
     counts: dict[str, TagCount] = field(default_factory=dict)
+    is_capped: bool = False  # it changed nothing, so what it found is found again
 
     @property
     def present(self) -> int:
@@ -43,7 +44,7 @@ def points(history: Iterable[Run]) -> list[Point]:
         if one.kind is Kind.ENFORCE and one.state in (State.DONE, State.CAPPED)
         if one.tags and not one.vpc_ids and not one.is_partial
     ]
-    return [Point(one.started_at, one.run_id, dict(one.tags)) for one in reversed(whole)]
+    return [Point(one.started_at, one.run_id, dict(one.tags), one.state is State.CAPPED) for one in reversed(whole)]
 
 
 def percent(present: int, missing: int) -> float | None:
@@ -63,6 +64,7 @@ def chart(some: Sequence[Point]) -> dict[str, Any]:
     rows = by_tag(some)
     return {
         "times": [instant(one.at) for one in some],
+        "capped": [one.is_capped for one in some],
         "all": [one.percent for one in some],
         "lines": [
             {

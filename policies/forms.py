@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.admin.utils import quote
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
@@ -16,22 +18,25 @@ from django.utils.html import format_html
 from policies import grammar, rules
 from policies.fields import LinesField
 from policies.models import TagPolicy
+from policies.rule import reaches_further
 from policies.rules import Action, Malformed, Rule
 from portal.dynamo.audit import Change
 from portal.dynamo.forms import ItemForm, ItemFormSet
 from portal.dynamo.items import column
 from portal.dynamo.values import from_item
 
-# What decides which instances a rule stops or terminates: whoever changes any of it says once more that they mean it.
-REACH = ("untagged", "grace_days", "vpc_ids", "regions", "tag_filter", "enabled")
 MOST_CHANGES, MOST_PERCENT = 500, 50
+# A larger number is somebody's joke or mistake, and nothing to go on counting from.
+MOST_RULES = 10**9
 
 
 class RuleForm(ItemForm):
     """A rule. What the rules themselves find wrong is said beside its field."""
 
     sure = forms.BooleanField(
-        required=False, label="I understand that running instances will be stopped or terminated by this rule"
+        required=False,
+        label="I understand that running instances will be stopped or terminated by this rule",
+        help_text="Needed where the rule is new or switched on, or ends more than before, or sooner.",
     )
 
     instance: TagPolicy
@@ -39,7 +44,7 @@ class RuleForm(ItemForm):
     class Meta:
         model = TagPolicy
         fields = "__all__"
-        labels = {"tag_key": "Tag key", "default": "Value", "sure": "Sure"}
+        labels = {"tag_key": "Tag key", "default": "Value"}
         help_texts = {
             "tag_key": "Up to 128 characters; capital letters matter. Not aws:…, which AWS keeps for itself.",
             "action": "How the tag’s value is found.",
@@ -78,18 +83,15 @@ class RuleForm(ItemForm):
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
         one = self.instance
-        if self.is_row:
-            return
         if one.rule_id is None:
-            one.rule_id = 1 + max((int(other.rule_id) for other in TagPolicy.stored()), default=0)
+            one.rule_id = next_number(TagPolicy.stored())
         if one.action == Action.USER_LOOKUP and "action" in self.changed_data:
             one.default = ""
         one.is_mended = True
         self._say_problems()
         if not self.errors:
             self._find_duplicate()
-        reaches_others = one._state.adding or set(REACH) & set(self.changed_data)
-        if one.is_harsh and reaches_others and not self._is_preview and not self.cleaned_data.get("sure"):
+        if not self._is_preview and not self.cleaned_data.get("sure") and self._reaches_further():
             self.add_error("sure", "Tick this if you mean it. A preview shows which instances it would be.")
 
     def changes(self) -> list[Change]:
@@ -110,11 +112,20 @@ class RuleForm(ItemForm):
     def _is_preview(self) -> bool:
         return "_preview" in self.data
 
+    def _reaches_further(self) -> bool:
+        """Whether the rule ends what it did not end before: then somebody must say that they mean it."""
+        new = next(_readable([self.instance.attributes()]), None)
+        if new is None:
+            return False  # it is refused anyway
+        nothing = dataclasses.replace(new, enabled=False)
+        old = next(_readable([from_item(self.instance.item)]), nothing)
+        return reaches_further(new, old, default_region=settings.AWS_REGION)
+
     def _say_problems(self) -> None:
         for problem in rules.problems(self.instance.attributes()):
             field = problem.field if problem.field in self.fields else None
             if field is None or field not in self.errors:
-                self.add_error(field, problem.text)
+                self.add_error(field, problem.beside if field else problem.text)
 
     def _find_duplicate(self) -> None:
         ours = rules.read(self.instance.attributes())
@@ -124,6 +135,27 @@ class RuleForm(ItemForm):
                 other = pair[0] if pair[1] is ours else pair[1]
                 self.add_error("tag_key", ValidationError(said_twice(other), code="duplicate"))
                 return
+
+
+class RuleRow(ItemForm):
+    """A rule as a row of the list. What cannot be read there stays as it is unless something is typed in its place."""
+
+    instance: TagPolicy
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._unreadable = [one.name for one in self.instance.unreadable() if one.name in self.fields]
+        for name in self._unreadable:
+            self.fields[name].required = False
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        one = self.instance
+        for name in set(self._unreadable) - set(self.changed_data):
+            setattr(one, name, None)
+        if one.enabled and one.is_harsh and "enabled" in self.changed_data:
+            ends = {"stop": "stops", "terminate": "terminates"}[one.untagged]
+            self.add_error("enabled", f"Open the rule to switch it on: it {ends} instances.")
 
 
 class RuleFormSet(ItemFormSet):
@@ -168,14 +200,33 @@ class RunForm(forms.Form):
     )
     vpc_ids = LinesField(
         label="Only in these VPCs",
-        help_text="One on each line, such as vpc-0a1b2c3d. Empty means wherever the rules are.",
+        help_text="One on each line, such as vpc-0a1b2c3d. Empty means every VPC that the rules are for.",
     )
+
+    sure = forms.BooleanField(error_messages={"required": "Tick this if you mean it."})
+
+    def __init__(self, *args: Any, to_understand: str = "", **kwargs: Any) -> None:
+        """With something `to_understand` nothing is run before it is ticked."""
+        super().__init__(*args, **kwargs)
+        if to_understand:
+            self.fields["sure"].label = to_understand
+        else:
+            del self.fields["sure"]
 
     def clean_vpc_ids(self) -> list[str]:
         given: list[str] = self.cleaned_data["vpc_ids"]
         if wrong := [one for one in given if not re.fullmatch(r"vpc-[0-9a-f]{8,17}", one)]:
             raise ValidationError(f"“{wrong[0]}” is not a VPC’s id, such as vpc-0a1b2c3d.")
         return given
+
+
+def next_number(some: Iterable[TagPolicy]) -> int:
+    """Return the number of the next rule: above all others but absurd ones."""
+    taken = {int(one.rule_id) for one in some}
+    number = max((one for one in taken if 0 < one < MOST_RULES), default=0) + 1
+    while number in taken:
+        number += 1
+    return number
 
 
 def said_twice(other: Rule) -> Any:

@@ -126,6 +126,13 @@ class TagPolicy(Item):
         """Whether it stops or terminates what has no tags."""
         return self.untagged in (Untagged.STOP, Untagged.TERMINATE)
 
+    @property
+    def end_in_words(self) -> str:
+        """What it does to what has no tags, e.g. "stops what has no tags after 7 days"; nothing if it only tags."""
+        ends = {"stop": "stops", "terminate": "terminates"}.get(self.untagged or "")
+        days = "1 day" if self.grace_days == 1 else f"{self.grace_days} days"
+        return f"{ends} what has no tags after {days}" if ends else ""
+
 
 class PolicyRun(Screen):
     """The runs in the admin; a run itself is policies.runs.Run."""

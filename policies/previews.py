@@ -36,7 +36,9 @@ def changed_since(preview: Run) -> list[str]:
         if number not in stored:
             said.append(f"Rule {number} is not saved.")
         elif number not in previewed:
-            said.append(f"Rule {number} was added.")
+            # A malformed one is no part of a run, then as now.
+            if _as_it_works(stored[number], preview) is not None:
+                said.append(f"Rule {number} was added.")
         elif _as_it_works(stored[number], preview) != _as_it_works(previewed[number], preview):
             said.append(f"Rule {number} is not what it was.")
     return said

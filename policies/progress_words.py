@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from policies.instance import Outcome
-from policies.report_table import NOTED
+from policies.report_table import NOTED, WITHOUT_TAGS
 from policies.runs import Kind, Run, State
 
 KINDS = {
@@ -24,12 +24,14 @@ STATES = {
     State.READING: "reading the instances",
     State.LOOKING_UP: "looking up in CloudTrail who launched them",
     State.APPLYING: "changing tags",
+    State.TELLING: "telling the owners and operators",
     State.DONE: "finished",
     State.CAPPED: "stopped by the cap, nothing was changed",
     State.CANCELLED: "cancelled",
     State.FAILED: "failed",
 }
-WRITTEN = (Outcome.DONE, Outcome.FAILED, Outcome.GONE, Outcome.CHANGED, Outcome.NOT_TRIED)
+WRITTEN = (Outcome.DONE, Outcome.FAILED, Outcome.UNKNOWN, Outcome.GONE, Outcome.CHANGED, Outcome.NOT_TRIED)
+OUTCOMES = {Outcome.GONE: "vanished meanwhile"}  # the others say themselves what they are
 
 
 def url_of(run_id: str, name: str = "change") -> str:
@@ -38,7 +40,7 @@ def url_of(run_id: str, name: str = "change") -> str:
 
 def progress(run: Run, *, now: datetime) -> dict[str, Any]:
     """Return how far a run is, in words and numbers."""
-    done = run.changed + run.failed + run.gone
+    done = run.changed + run.unsure + run.failed + run.gone
     return {
         "run": run,
         "run_url": url_of(run.run_id),
@@ -62,5 +64,8 @@ def duration(took: timedelta) -> str:
 def outcomes_of(run: Run) -> list[tuple[str, str]]:
     """Return the filters of a run's report: each with its name."""
     planned = "Would change" if run.kind is Kind.PREVIEW else "Planned, not done"
-    written = [] if run.kind is Kind.PREVIEW else [(str(one), str(one).capitalize()) for one in WRITTEN]
-    return [("", "All"), (str(Outcome.PLANNED), planned), *written, (NOTED, "Only noted")]
+    written = (
+        [] if run.kind is Kind.PREVIEW else [(str(one), OUTCOMES.get(one, str(one)).capitalize()) for one in WRITTEN]
+    )
+    others = [(WITHOUT_TAGS, "Without any tags"), (NOTED, "Only noted")]
+    return [("", "All"), (str(Outcome.PLANNED), planned), *written, *others]

@@ -13,14 +13,9 @@ from policies.runs import Run, all_findings, findings_page
 PER_PAGE = 100
 # What a page reads at most to find those that are asked for.
 MOST_PAGES_READ = 20
-NOTED = "noted"
-
-ACTS = {
-    Act.MARK: "marked",
-    Act.UNMARK: "mark taken away",
-    Act.STOP: "stopped",
-    Act.TERMINATE: "terminated",
-}
+NOTED, WITHOUT_TAGS = "noted", "act"
+# What cannot be undone comes first.
+_URGENT = {Act.TERMINATE: 0, Act.STOP: 1, Act.MARK: 2, Act.UNMARK: 3}
 
 
 class BadPlace(ValueError):
@@ -53,9 +48,11 @@ def outcomes(one: Finding) -> set[str]:
 
 
 def matches(outcome: str) -> Callable[[Finding], bool]:
-    """Return the test of a filter: an outcome, NOTED for those of which nothing is changed, or nothing."""
+    """Return the test of a filter: an outcome, NOTED for those that are not changed, WITHOUT_TAGS, or nothing."""
     if outcome == NOTED:
         return lambda one: not (one.changes or one.act)
+    if outcome == WITHOUT_TAGS:
+        return lambda one: bool(one.act) or one.is_untagged
     return lambda one: not outcome or outcome in outcomes(one)
 
 
@@ -67,7 +64,8 @@ def page(run: Run, start: Place, *, outcome: str = "") -> tuple[list[Finding], P
     for number in range(start.page, run.pages):
         if number - start.page == MOST_PAGES_READ:
             return found, Place(number)
-        for at, one in enumerate(findings_page(run, number)[index:], index):
+        in_order = sorted(findings_page(run, number), key=_urgency)
+        for at, one in enumerate(in_order[index:], index):
             if not is_wanted(one):
                 continue
             if len(found) == PER_PAGE:
@@ -75,6 +73,10 @@ def page(run: Run, start: Place, *, outcome: str = "") -> tuple[list[Finding], P
             found.append(one)
         index = 0
     return found, None
+
+
+def _urgency(one: Finding) -> int:
+    return _URGENT[one.act] if one.act else len(_URGENT)
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------

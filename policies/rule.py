@@ -15,10 +15,12 @@ DEFAULT_GRACE_DAYS, MOST_GRACE_DAYS = 7, 90
 
 
 class Problem(NamedTuple):
-    """Something wrong with a rule. `field` is the model's field, or empty for the rule as a whole."""
+    """Something wrong with a rule. `field` is the model's field, or empty for the rule as a whole; `text` names the
+    attribute, and `beside` is for beside the field, which has a name of its own there."""
 
     field: str
     text: str
+    beside: str
 
 
 class Malformed(ValueError):
@@ -97,6 +99,20 @@ class Rule:
         if len(tests) > 1:
             return lambda instance: all(test(instance) for test in tests)
         return tests[0] if tests else None
+
+
+def reaches_further(rule: Rule, than: Rule, *, default_region: str) -> bool:
+    """Tell whether a rule could end an instance that `than` would not, or end one sooner."""
+    if rule.untagged is Untagged.REPORT or not rule.enabled:
+        return False
+    if than.untagged is Untagged.REPORT or not than.enabled:
+        return True
+    is_worse = than.untagged is Untagged.STOP and rule.untagged is Untagged.TERMINATE
+    is_sooner = rule.grace_days < than.grace_days
+    has_more_vpcs = bool(than.vpc_ids) and not (rule.vpc_ids and rule.vpc_ids <= than.vpc_ids)
+    has_more_regions = not (rule.regions or {default_region}) <= (than.regions or {default_region})
+    has_another_filter = than.tag_filter not in ("", rule.tag_filter, rule.tag_filter.partition("=")[0])
+    return is_worse or is_sooner or has_more_vpcs or has_more_regions or has_another_filter
 
 
 def duplicates(rules: Iterable[Rule]) -> list[tuple[Rule, Rule]]:

@@ -78,8 +78,12 @@ class _Reading:
             self.default(rule)
         return rule
 
-    def wrong(self, field: str, text: str) -> None:
-        self.problems.append(Problem(field, text))
+    def wrong(self, field: str, text: str, *, name: str = "") -> None:
+        """Note what is wrong. With the attribute's name, `text` is what is said of it: "must be a text."."""
+        beside = text
+        for begins in ("must be ", "is "):
+            beside = beside.removeprefix(begins)
+        self.problems.append(Problem(field, f"{name} {text}" if name else text, beside[:1].upper() + beside[1:]))
 
     # --- Types --------------------------------------------------------------------------------------------------------
 
@@ -87,7 +91,7 @@ class _Reading:
         value = self.attributes.get(name)
         if value is None or isinstance(value, str):
             return value or ""
-        self.wrong(field, f"{name} must be a text.")
+        self.wrong(field, "must be a text.", name=name)
         return ""
 
     def texts(self, name: str, field: str) -> list[str]:
@@ -98,7 +102,7 @@ class _Reading:
             return sorted(value)
         if isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
             return list(dict.fromkeys(value))
-        self.wrong(field, f"{name} must be a list of texts.")
+        self.wrong(field, "must be a list of texts.", name=name)
         return []
 
     def whole(self, name: str, field: str, default: int | None, *, below: int) -> int:
@@ -106,9 +110,13 @@ class _Reading:
         if value is None and default is not None:
             return default
         number = Decimal(value) if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else Decimal("NaN")
-        if number.is_finite() and abs(number) < below and number == int(number):
+        if not number.is_finite() or number != number.to_integral_value():
+            self.wrong(field, "must be a whole number.", name=name)
+        # abs() would round to the 28 digits of the context.
+        elif not -below < number < below:
+            self.wrong(field, f"must be a whole number of at most {len(str(below)) - 1} digits.", name=name)
+        else:
             return int(number)
-        self.wrong(field, f"{name} must be a whole number.")
         return 0
 
     def choice(self, name: str, field: str, choices: list[str], default: str, *, is_needed: bool = False) -> str:
@@ -118,8 +126,8 @@ class _Reading:
         if isinstance(value, str) and value in choices:
             return value
         meant = next((one for one in choices if isinstance(value, str) and one.lower() == value.strip().lower()), None)
-        must = f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}"
-        self.wrong(field, f"{must}: write “{meant}”." if meant else f"{must}.")
+        must = f"must be {', '.join(choices[:-1])} or {choices[-1]}"
+        self.wrong(field, f"{must}: write “{meant}”." if meant else f"{must}.", name=name)
         return default
 
     def shaped(self, name: str, field: str, shape: re.Pattern[str], what: str) -> list[str]:
@@ -134,15 +142,15 @@ class _Reading:
     def tag_key(self) -> str:
         key = self.attributes.get("TagKey")
         if not isinstance(key, str) or not key.strip():
-            self.wrong("tag_key", "TagKey must be the key of a tag.")
+            self.wrong("tag_key", "must be the key of a tag.", name="TagKey")
             return ""
         if len(key) > MOST_KEY_CHARACTERS:
-            self.wrong("tag_key", f"TagKey has {len(key)} characters; EC2 takes {MOST_KEY_CHARACTERS}.")
+            self.wrong("tag_key", f"has {len(key)} characters; EC2 takes {MOST_KEY_CHARACTERS}.", name="TagKey")
         for prefix, owner in {"aws:": "AWS", "portico:": "Portico"}.items():
             if key.lower().startswith(prefix):
                 self.wrong("tag_key", f"Keys that begin with {prefix} are reserved for {owner}.")
         if holds_control_characters(key):
-            self.wrong("tag_key", "TagKey holds control characters.")
+            self.wrong("tag_key", "holds control characters.", name="TagKey")
         return key
 
     def tag_filter(self) -> str:
@@ -151,14 +159,15 @@ class _Reading:
             return ""
         key, is_exact, value = text.partition("=")
         if not key.strip():
-            self.wrong("tag_filter", "TagFilter must be a tag's key, or a key and a value: Environment=production.")
+            must = "must be a tag's key, or a key and a value: Environment=production."
+            self.wrong("tag_filter", must, name="TagFilter")
         elif is_exact and (key != key.strip() or value != value.strip()):
-            self.wrong("tag_filter", "TagFilter takes no blanks around =: Environment=production.")
+            self.wrong("tag_filter", "takes no blanks around =: Environment=production.", name="TagFilter")
         if len(key) > MOST_KEY_CHARACTERS or len(value) > MOST_VALUE_CHARACTERS:
             self.wrong(
                 "tag_filter",
-                f"TagFilter is too long: a key has at most {MOST_KEY_CHARACTERS} characters and a value "
-                f"{MOST_VALUE_CHARACTERS}.",
+                f"is too long: a key has at most {MOST_KEY_CHARACTERS} characters and a value {MOST_VALUE_CHARACTERS}.",
+                name="TagFilter",
             )
         return text
 
@@ -176,13 +185,14 @@ class _Reading:
         if len(pattern) > MOST_PATTERN_CHARACTERS:
             self.wrong(
                 "allowed_pattern",
-                f"AllowedPattern has {len(pattern)} characters; at most {MOST_PATTERN_CHARACTERS} are allowed.",
+                f"has {len(pattern)} characters; at most {MOST_PATTERN_CHARACTERS} are allowed.",
+                name="AllowedPattern",
             )
             return ""
         try:
             compiled(pattern)
         except ValueError as error:
-            self.wrong("allowed_pattern", f"AllowedPattern is not a regular expression: {error}.")
+            self.wrong("allowed_pattern", f"is not a regular expression: {error}.", name="AllowedPattern")
             return ""
         return pattern
 
@@ -190,7 +200,7 @@ class _Reading:
         before = len(self.problems)
         days = self.whole("GraceDays", "grace_days", DEFAULT_GRACE_DAYS, below=10**9)
         if len(self.problems) == before and not 1 <= days <= MOST_GRACE_DAYS:
-            self.wrong("grace_days", f"GraceDays must be from 1 to {MOST_GRACE_DAYS}.")
+            self.wrong("grace_days", f"must be from 1 to {MOST_GRACE_DAYS} days.", name="GraceDays")
         return days
 
     def default(self, rule: Rule) -> None:
@@ -198,16 +208,16 @@ class _Reading:
             return
         if not rule.default.strip():
             needs = "a value" if rule.action is Action.UPDATE else "a function, such as today()"
-            self.wrong("default", f"Default must be {needs}: the action is {rule.action}.")
+            self.wrong("default", f"must be {needs}: the action is {rule.action}.", name="Default")
         elif why := refusal(rule.default):
-            self.wrong("default", f"Default is not possible: {why}.")
+            self.wrong("default", f"is not possible: {why}.", name="Default")
         elif rule.action is Action.FUNCTION:
             try:
                 grammar.parse(rule.default)
             except grammar.NotUnderstood as error:
                 self.wrong("default", str(error))
         elif is_allowed(rule)(rule.default) is False:
-            self.wrong("default", "Default is not one of the allowed values.")
+            self.wrong("default", "is not one of the allowed values.", name="Default")
 
 
 def _shown_id(value: Any) -> str:

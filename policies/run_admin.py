@@ -3,6 +3,7 @@ and undone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -15,18 +16,19 @@ from django.urls import path
 from django.utils.cache import patch_vary_headers
 from django.utils.html import format_html
 from django.utils.text import compress_sequence
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
-from policies import compliance, engine, report_table, undo
+from policies import act_words, compliance, engine, report_table, stored, undo
 from policies.forms import RunForm
 from policies.models import PolicyRun, TagPolicy
 from policies.previews import changed_since, draft_url
 from policies.progress_words import KINDS, outcomes_of, progress, url_of
-from policies.report_table import BadPlace, Place
+from policies.report_table import WITHOUT_TAGS, BadPlace, Place
 from policies.runs import Kind, Run, State, history, runs
 from portal.dynamo import audit, records
 from portal.dynamo.records import Listing, RecordAdmin
-from portal.dynamo.values import to_item
+from portal.dynamo.table import Conflict
+from portal.dynamo.values import from_item, to_item
 
 # How many runs the charts go back: some three weeks of hourly ones.
 HISTORY = 500
@@ -42,7 +44,10 @@ class PolicyRunAdmin(RecordAdmin[Run]):
     table = runs
     month_index = "ByMonth"
     columns = ["started_at", "kind", "state", "by", "read", "changed", "failed"]
-    facts = ["kind_and_why", "by", "scope", "caps", "read", "matched", "to_change", "changed", "failed", "gone", "acts"]
+    facts = [
+        "kind_and_why", "by", "scope", "caps", "read", "matched", "to_change", "changed", "unsure", "failed", "gone",
+        "acts",
+    ]  # fmt: skip
     search_help = "A run’s id, such as 20261127T112000Z-1f3a9c0b."
     list_template = "admin/policies/policyrun/list.html"
     record_template = "admin/policies/policyrun/record.html"
@@ -68,7 +73,7 @@ class PolicyRunAdmin(RecordAdmin[Run]):
             at("compliance/", "compliance", require_GET(self.compliance_view)),
             at("<path:object_id>/progress/", "progress", require_GET(self.progress_view)),
             at("<path:object_id>/report.csv", "csv", require_GET(self.csv_view)),
-            at("<path:object_id>/cancel/", "cancel", require_POST(self.cancel_view)),
+            at("<path:object_id>/cancel/", "cancel", require_http_methods(["GET", "POST"])(self.cancel_view)),
             at("<path:object_id>/undo/", "undo", require_http_methods(["GET", "POST"])(self.undo_view)),
             *super().get_urls(),
         ]
@@ -85,6 +90,10 @@ class PolicyRunAdmin(RecordAdmin[Run]):
         return {
             **progress(record, now=datetime.now(UTC)),
             "title": f"{KINDS[record.kind]} of {record.started_at:%d %B %Y, %H:%M} UTC",
+            "kind": KINDS[record.kind],
+            "would_be": act_words.would_be(record) if record.kind is Kind.PREVIEW else "",
+            "ends": act_words.ends_planned(record),
+            "without_tags": WITHOUT_TAGS,
             "facts": [(self._title(name), self._cell(record, name)) for name in self._facts_of(record)],
             "findings": found,
             "outcome": outcome,
@@ -95,13 +104,15 @@ class PolicyRunAdmin(RecordAdmin[Run]):
             "rules": [TagPolicy.from_item(to_item(one)) for one in record.rules],
             "draft_url": draft_url(request, record),
             "may_run": may_run(request),
-            "may_undo": may_run(request) and may_undo(record),
+            "may_undo": may_run(request) and record.may_be_undone,
         }
 
     def _facts_of(self, run: Run) -> list[str]:
         left_out = {"caps", "changed", "failed", "gone"} if run.kind is Kind.PREVIEW else set()
-        if not run.acts:
+        if not (run.acts or run.planned_acts):
             left_out.add("acts")
+        if not run.unsure:
+            left_out.add("unsure")
         return [name for name in self.facts if name not in left_out]
 
     def progress_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -137,16 +148,20 @@ class PolicyRunAdmin(RecordAdmin[Run]):
             raise PermissionDenied
         preview = self._preview(request)
         changed = changed_since(preview) if preview else []
-        to_run = self._to_be_run(preview)
+        every = TagPolicy.stored()
+        to_run, skipped = _to_be_run(preview, every), _malformed(preview, every)
         initial = {"most_changes": preview.to_change, "most_percent": None} if preview else None
-        form = RunForm(request.POST if request.method == "POST" else None, initial=initial)
+        to_understand = act_words.to_understand(preview, to_run)
+        typed = request.POST if request.method == "POST" else None
+        form = RunForm(typed, initial=initial, to_understand=to_understand)
         if request.method == "POST" and form.is_valid() and to_run and not changed:
             run = engine.start(
                 Kind.ENFORCE,
                 by=_actor(request),
                 now=datetime.now(UTC),
                 rules=preview.rules if preview and preview.is_partial else None,
-                **form.cleaned_data,
+                most_ended=act_words.ends_planned(preview) if preview else None,
+                **{name: value for name, value in form.cleaned_data.items() if name != "sure"},
             )
             return HttpResponseRedirect(url_of(run.run_id))
         context = {
@@ -154,8 +169,12 @@ class PolicyRunAdmin(RecordAdmin[Run]):
             "form": form,
             "preview": preview,
             "preview_url": url_of(preview.run_id) if preview else "",
+            "would_be": act_words.would_be(preview) if preview else "",
+            "stern": act_words.stern(to_run),
+            "to_understand": to_understand,
             "changed": changed,
             "rules": to_run,
+            "skipped": skipped,
         }
         return TemplateResponse(request, "admin/policies/policyrun/start.html", context)
 
@@ -163,6 +182,8 @@ class PolicyRunAdmin(RecordAdmin[Run]):
         if not may_run(request):
             raise PermissionDenied
         run = self._get(request, object_id)
+        if request.method == "GET":  # whoever had to sign in first comes back like this
+            return HttpResponseRedirect(url_of(run.run_id))
         if run.is_over:
             self.message_user(request, "This run was over already.", messages.WARNING)
         else:
@@ -171,28 +192,35 @@ class PolicyRunAdmin(RecordAdmin[Run]):
         return HttpResponseRedirect(url_of(run.run_id))
 
     def undo_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask whether a run is to be undone, and say what would do the same again."""
+        """Ask whether a run is to be undone, and whether what would do the same again is to be switched off."""
         if not may_run(request):
             raise PermissionDenied
         run = self._get(request, object_id)
-        if not may_undo(run):
-            self.message_user(request, "There is nothing in this run that can be undone.", messages.WARNING)
-            return HttpResponseRedirect(url_of(run.run_id))
+        if not run.may_be_undone:
+            return self._nothing_to_undo(request, run)
+        rules = undo.would_repeat(run)
         if request.method == "POST":
             try:
+                undo.switch_off(rules if "switch_off" in request.POST else [], by=_actor(request))
                 undoing = undo.start(run, by=_actor(request), now=datetime.now(UTC))
             except undo.NothingToUndo:
-                self.message_user(request, "There is nothing in this run that can be undone.", messages.WARNING)
-                return HttpResponseRedirect(url_of(run.run_id))
+                return self._nothing_to_undo(request, run)
+            except Conflict:
+                said = "Someone changed one of the rules at this moment. Nothing is undone yet; please try again."
+                self.message_user(request, said, messages.WARNING)
+                return HttpResponseRedirect(url_of(run.run_id, "undo"))
             return HttpResponseRedirect(url_of(undoing.run_id))
-        numbers = {one.get("RuleId") for one in run.rules}
         context = {
             **self._context(request, "Undo this run?"),
             "run": run,
             "run_url": url_of(run.run_id),
-            "still_enabled": [one for one in self._to_be_run(None) if one.pk in numbers],
+            "still_enabled": rules,
         }
         return TemplateResponse(request, "admin/policies/policyrun/undo.html", context)
+
+    def _nothing_to_undo(self, request: HttpRequest, run: Run) -> HttpResponse:
+        self.message_user(request, "There is nothing in this run that can be undone.", messages.WARNING)
+        return HttpResponseRedirect(url_of(run.run_id))
 
     def compliance_view(self, request: HttpRequest) -> HttpResponse:
         """Show how many instances have the tags that the rules ask for, over time and by tag."""
@@ -204,6 +232,7 @@ class PolicyRunAdmin(RecordAdmin[Run]):
             "points": found[::-1],
             "rows": compliance.by_tag(found),
             "chart": compliance.chart(found),
+            "has_capped": any(one.is_capped for one in found),
             "may_run": may_run(request),
         }
         return TemplateResponse(request, "admin/policies/policyrun/compliance.html", context)
@@ -225,11 +254,6 @@ class PolicyRunAdmin(RecordAdmin[Run]):
         if run is None or run.kind is not Kind.PREVIEW:
             raise Http404("There is no such preview.")
         return run
-
-    def _to_be_run(self, preview: Run | None) -> list[TagPolicy]:
-        if preview and preview.is_partial:
-            return [TagPolicy.from_item(to_item(one)) for one in preview.rules]
-        return [one for one in TagPolicy.stored() if one.enabled and not one.problems()]
 
     def _context(self, request: HttpRequest, title: str) -> dict[str, Any]:
         return {**self.admin_site.each_context(request), "title": title, "opts": self.opts, "media": self.media}
@@ -263,7 +287,7 @@ class PolicyRunAdmin(RecordAdmin[Run]):
 
     @admin.display(description="where")
     def scope(self, run: Run) -> str:
-        return f"only in {', '.join(run.vpc_ids)}" if run.vpc_ids else "wherever the rules are"
+        return f"only in {', '.join(run.vpc_ids)}" if run.vpc_ids else "every VPC that the rules are for"
 
     @admin.display(description="cap")
     def caps(self, run: Run) -> str:
@@ -272,13 +296,15 @@ class PolicyRunAdmin(RecordAdmin[Run]):
             parts.append(f"{run.most_changes:,} instances")
         if run.most_percent is not None:
             parts.append(f"{run.most_percent} %")
+        if run.most_ended is not None:
+            parts.append(f"{run.most_ended:,} stopped or terminated")
         return f"at most {' or '.join(parts)}" if parts else "none"
 
     @admin.display(description="instances")
     def read(self, run: Run) -> str:
         return f"{run.read:,}"
 
-    @admin.display(description="that a rule is about")
+    @admin.display(description="matched by a rule")
     def matched(self, run: Run) -> str:
         return f"{run.matched:,}"
 
@@ -294,17 +320,29 @@ class PolicyRunAdmin(RecordAdmin[Run]):
             return format_html('<span class="tag warm">{}</span>', f"{run.failed:,}")
         return "" if run.kind is Kind.PREVIEW else "0"
 
-    @admin.display(description="gone meanwhile")
+    @admin.display(description="vanished meanwhile")
     def gone(self, run: Run) -> str:
         return "" if run.kind is Kind.PREVIEW else f"{run.gone:,}"
 
+    @admin.display(description="perhaps changed")
+    def unsure(self, run: Run) -> str:
+        return format_html('<span class="tag warm">{}</span>', f"{run.unsure:,}")
+
     @admin.display(description="without any tags")
     def acts(self, run: Run) -> str:
-        return ", ".join(f"{many:,} to {act}" for act, many in sorted(run.acts.items()) if many)
+        return act_words.summary(run)
 
 
-def may_undo(run: Run) -> bool:
-    return run.is_over and run.kind in (Kind.ENFORCE, Kind.LAUNCH) and run.changed > 0 and not run.undone_by
+def _to_be_run(preview: Run | None, every: list[TagPolicy]) -> list[TagPolicy]:
+    if preview and preview.is_partial:
+        return [TagPolicy.from_item(to_item(one)) for one in preview.rules]
+    return [one for one in every if one.enabled and not one.problems()]
+
+
+def _malformed(preview: Run | None, every: list[TagPolicy]) -> Sequence[str]:
+    if preview and preview.is_partial:
+        return preview.malformed
+    return stored.malformed(from_item(one.item) for one in every)
 
 
 def _actor(request: HttpRequest) -> audit.Actor:

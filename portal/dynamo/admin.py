@@ -73,12 +73,15 @@ class ItemAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         obj.save(together_with=[self._audit(request, action, obj, form.changes())])
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        was = [
-            audit.Change(field=str(field.verbose_name), old=obj.say(field, value))
-            for field in obj._meta.concrete_fields
-            if (value := getattr(obj, field.attname)) not in (None, "")
+        obj.delete(together_with=[self._audit(request, audit.DELETED, obj, self.what_it_was(obj))])
+
+    def what_it_was(self, one: Any) -> list[audit.Change]:
+        """Return what the audit log keeps of an item that is deleted."""
+        return [
+            audit.Change(field=str(field.verbose_name), old=one.say(field, value))
+            for field in one._meta.concrete_fields
+            if (value := getattr(one, field.attname)) not in (None, "")
         ]
-        obj.delete(together_with=[self._audit(request, audit.DELETED, obj, was)])
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for one in queryset:

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from policies import tasks
 from policies.instance import Act, Change, Finding, Outcome
-from policies.runs import Kind, State, TagCount
+from policies.runs import Kind, State, TagCount, runs
 from tests.browser.test_look import SIZES, look, shown, violations
 from tests.policies.conftest import ARTICLE, instances, write_rules  # noqa: F401 - fixtures
 from tests.policies.test_screens import put
@@ -56,7 +56,7 @@ def test_an_operator_writes_previews_runs_reads_and_undoes_while_an_auditor_cann
     page.get_by_role("link", name="Add a rule").first.click()
     page.get_by_label("Tag key").fill("ProjectCode")
     page.get_by_label("Action").select_option("Update")
-    page.get_by_label("Default value").fill("Proj007")
+    page.get_by_label("Value:", exact=True).fill("Proj007")
     page.get_by_role("button", name="Preview").click()
 
     # A preview writes nothing, not even the rule.
@@ -111,7 +111,7 @@ def test_an_operator_writes_previews_runs_reads_and_undoes_while_an_auditor_cann
     theirs_context.close()
 
     page.get_by_role("link", name="Undo this run").click()
-    expect(page.get_by_text("still enabled and would do the same again")).to_be_visible()
+    expect(page.get_by_text("are still enabled and would do the same again")).to_be_visible()
     expect(page.get_by_role("link", name="Rule 1: ProjectCode")).to_be_visible()
     page.get_by_role("button", name="Yes, undo it").click()
     expect(page.get_by_role("heading", name="Undoing of")).to_be_visible()
@@ -130,7 +130,7 @@ def test_the_form_asks_for_what_the_action_needs(page, sign_in, operator, cloud)
     page.get_by_label("Action").select_option("UserLookup")
     expect(value).to_be_hidden()
     page.get_by_label("Action").select_option("Function")
-    expect(page.get_by_label("Function:", exact=True)).to_be_visible()
+    expect(page.get_by_label("Value:", exact=True)).to_be_visible()
     expect(page.get_by_text("launch_date()", exact=True)).to_be_visible()
     says = page.locator("#function-says")
     value.fill("today()+3x")
@@ -149,7 +149,7 @@ def test_the_form_asks_for_what_the_action_needs(page, sign_in, operator, cloud)
     page.get_by_label("Tag key").fill("Team")
     value.fill("red")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("Tick this if you mean it.")).to_be_visible()
+    expect(page.locator(".errors").get_by_text("Tick this if you mean it.")).to_be_visible()
     assert not violations(page)
     page.get_by_label("Nothing more").check()
     expect(sure).to_be_hidden()
@@ -178,8 +178,6 @@ def test_without_javascript_a_rule_is_written_and_a_run_is_looked_at(browser, po
 
 
 def test_what_a_run_does_is_told_politely_and_the_page_asks_no_more_when_it_is_over(page, sign_in, operator, cloud):
-    from policies.runs import runs
-
     sign_in(operator)
     run = put(Kind.ENFORCE, state=State.READING, read=5)
     page.goto(f"{RUNS}{run.run_id}/change/")
@@ -198,6 +196,35 @@ def test_what_a_run_does_is_told_politely_and_the_page_asks_no_more_when_it_is_o
     expect(page.locator("#progress")).to_contain_text("Failed")
     expect(page.locator("#progress[hx-get]")).to_have_count(0)
     expect(page.get_by_role("heading", name="Instances", exact=True)).to_be_visible()
+
+
+def test_a_lost_connection_is_told_and_found_again(context, sign_in, operator, cloud):
+    sign_in(operator)
+    # A page of its own: the browser notes the lost requests in its console.
+    page = context.new_page()
+    run = put(Kind.ENFORCE, state=State.READING, read=5)
+    page.goto(f"{RUNS}{run.run_id}/change/")
+    said = page.get_by_role("status").filter(has_text="Not connected; trying again.")
+    page.route("**/progress/**", lambda route: route.abort())
+    expect(said).to_be_visible()
+    page.unroute("**/progress/**")
+    expect(said).to_have_count(0)
+    runs.replace(run.model_copy(update={"read": 77}), was=run)
+    expect(page.locator("#progress")).to_contain_text("77")
+
+
+def test_what_is_wrong_with_a_rule_is_summed_up_and_linked(page, sign_in, operator, cloud):
+    sign_in(operator)
+    page.goto(f"{RULES}add/")
+    page.get_by_label("Action").select_option("Update")
+    page.get_by_label("warn first, and stop").check()
+    page.get_by_role("spinbutton", name="Days of grace").fill("0")
+    page.get_by_role("button", name="Save", exact=True).click()
+    summary = page.locator("[data-error-summary]")
+    expect(summary).to_be_focused()
+    summary.get_by_role("link", name="Days of grace").click()
+    expect(page.get_by_role("spinbutton", name="Days of grace")).to_be_focused()
+    assert not violations(page)
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "wide")])
@@ -267,4 +294,11 @@ def test_the_charts_are_drawn_in_the_colours_of_the_page(page, sign_in, operator
         for chart in ("#chart-time", "#chart-tags"):
             page.wait_for_function(f"([chart, colour]) => ({drawn})(chart).includes(colour)", arg=[chart, verdigris])
     page.get_by_text("As a table").click()
-    expect(page.get_by_role("region", name="Run after run").get_by_role("row")).to_have_count(6)
+    table = page.get_by_role("region", name="Run after run")
+    expect(table.get_by_role("row")).to_have_count(6)
+    # What does not fit on a phone scrolls inside its box.
+    for width in (360, 200):
+        page.set_viewport_size({"width": width, "height": 740})
+        inside, box = table.bounding_box(), page.locator("section.bay").first.bounding_box()
+        assert inside["x"] + inside["width"] <= box["x"] + box["width"]
+    assert table.evaluate("one => one.scrollWidth > one.clientWidth && getComputedStyle(one).overflowX == 'auto'")

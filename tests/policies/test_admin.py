@@ -3,12 +3,14 @@ nothing."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.conf import settings
 
 from policies import queue
 from policies.runs import Kind, State, runs
-from portal.dynamo.values import from_item
+from portal.dynamo.values import from_item, to_item
 from tests.html import page_problems
 from tests.policies.conftest import ARTICLE
 from tests.rides.test_admin import audited, row_form, text, typed
@@ -108,6 +110,8 @@ def test_the_scope_and_what_happens_to_the_untagged_are_said(asks, write_rules):
     shown = text(asks.get(LIST))
     assert "vpc-0a1b2c3d, vpc-1a1b2c3d, in us-east-1, tagged Team=red" in shown
     assert "terminates what has no tags after 3 days" in shown
+    write_rules({**ARTICLE[0], "Untagged": "stop", "GraceDays": 1})
+    assert "stops what has no tags after 1 day" in text(asks.get(LIST)).replace("1 days", "")
 
 
 @pytest.mark.parametrize(
@@ -156,6 +160,18 @@ def test_a_rule_that_is_there_twice_cannot_be_enabled_in_the_list(cloud, asks, w
     assert "Enabled" not in stored(cloud)[9]
 
 
+def test_a_stern_rule_is_not_switched_on_in_the_list(cloud, asks, write_rules):
+    stern = {**ARTICLE[0], "Untagged": "terminate", "Enabled": "N"}
+    write_rules(stern, {**ARTICLE[1], "Untagged": "stop"}, {**ARTICLE[2], "Enabled": "N"})
+    response = asks.post(LIST, row_form(asks.get(LIST), **{"form-0-enabled": "on"}))
+    assert "Open the rule to switch it on: it terminates instances." in text(response)
+    assert stored(cloud)[1] == stern
+    # Its order, switching one off and switching on what is not stern are no matter.
+    milder = {"form-0-order": "4", "form-1-enabled": "False", "form-2-enabled": "on"}
+    assert "3 tag rules saved." in text(asks.post(LIST, row_form(asks.get(LIST), **milder), follow=True))
+    assert stored(cloud)[2]["Enabled"] == "N"
+
+
 # --- Malformed rows ---------------------------------------------------------------------------------------------------
 
 
@@ -195,12 +211,35 @@ def test_a_malformed_row_is_disabled_in_the_list_and_nothing_of_it_is_lost(cloud
     assert stored(cloud)[7] == {**ODD, "Order": 1, "Enabled": "N"}
 
 
+def test_what_cannot_be_read_in_the_list_stays_and_is_in_nobodys_way(cloud, asks, write_rules):
+    write_rules(ARTICLE[0], ODD, {**ODD, "RuleId": 8, "Order": 4})
+    page = asks.get(LIST)
+    row = {int(form.instance.pk): form.prefix for form in page.context["cl"].formset.forms}
+    sent_ = row_form(page, **{f"{row[1]}-order": "5", f"{row[8]}-order": "6"})
+    response = asks.post(LIST, {name: value for name, value in sent_.items() if value is not None}, follow=True)
+    assert "2 tag rules saved." in text(response)
+    assert {number: one["Order"] for number, one in stored(cloud).items()} == {1: 5, 7: "first", 8: 6}
+    # Nor was the box that shows nothing taken for a "no".
+    assert [stored(cloud)[number]["Enabled"] for number in (7, 8)] == [True, True]
+
+
 def test_a_malformed_row_is_deleted(cloud, asks, write_rules):
     write_rules(ODD)
     page = asks.get(f"{LIST}7/delete/")
     opened = page.content.decode().partition('name="_opened-7" value="')[2].partition('"')[0]
     asks.post(f"{LIST}7/delete/", {"post": "yes", "_opened-7": opened})
     assert not stored(cloud)
+    (entry,) = audited(cloud)
+    (raw,) = (one["From"] for one in entry["Changes"] if one["Field"] == "as it was stored")
+    assert json.loads(raw) == to_item(ODD)
+
+
+def test_of_a_very_large_malformed_row_a_part_is_kept(cloud, asks, write_rules):
+    write_rules({**ODD, "Description": "x" * 3000})
+    opened = asks.get(f"{LIST}7/delete/").content.decode().partition('name="_opened-7" value="')[2].partition('"')[0]
+    asks.post(f"{LIST}7/delete/", {"post": "yes", "_opened-7": opened})
+    (entry,) = audited(cloud)
+    assert max(len(one["From"]) for one in entry["Changes"] if one["Field"] == "as it was stored") == 2000
 
 
 @pytest.mark.parametrize("number", ["1.5", "-3", "99999999999999999999999999999999999999"])
@@ -209,6 +248,8 @@ def test_a_strange_number_is_opened_by_what_it_is(cloud, asks, number):
     cloud.admin("dynamodb").put_item(TableName=settings.TABLES["tag_policies"], Item=item)
     assert f"rule {number}" in text(asks.get(LIST))
     assert asks.get(change(number)).status_code == 200
+    page = asks.get(LIST)
+    assert "1 tag rule saved." in text(asks.post(LIST, row_form(page, **{"form-0-order": "3"}), follow=True))
 
 
 @pytest.mark.parametrize("number", ["abc", "1e999", "NaN", "9" * 400])
@@ -245,6 +286,22 @@ def test_the_next_number_is_given_and_one_of_ones_own_is_kept_and_taken_once(clo
     response = asks.post(ADD, NEW | {"tag_key": "Other", "rule_id": "40"})
     assert "already exists" in errors(response)["rule_id"]
     assert stored(cloud)[40]["TagKey"] == "Owner"
+
+
+def test_an_absurd_number_is_nothing_to_count_on_from(cloud, asks, write_rules):
+    write_rules(*ARTICLE, {**ARTICLE[0], "RuleId": int("9" * 38), "TagKey": "Stage"})
+    assert "malformed" not in text(asks.get(LIST)).replace("Malformed", "")
+    assert asks.post(ADD, NEW | {"tag_key": "Team"}).status_code == 302
+    assert stored(cloud)[4]["TagKey"] == "Team"
+    # The list with it is saved as any other.
+    page = asks.get(LIST)
+    assert "1 tag rule saved." in text(asks.post(LIST, row_form(page, **{"form-0-order": "3"}), follow=True))
+
+
+def test_the_next_number_is_a_free_one_after_the_largest_sensible_one(cloud, asks, write_rules):
+    write_rules({**ARTICLE[0], "RuleId": 10**9 - 1}, {**ARTICLE[1], "RuleId": 10**9}, {**ARTICLE[2], "RuleId": -4})
+    asks.post(ADD, NEW | {"tag_key": "Team"})
+    assert 10**9 + 1 in stored(cloud)
 
 
 def test_everything_a_rule_can_say_is_stored_and_read_again(cloud, asks):
@@ -315,7 +372,7 @@ def test_attributes_of_other_programs_and_string_sets_stay_as_they_are(cloud, as
         ("tag_key", "portico:team", "reserved for Portico"),
         ("tag_key", "k" * 129, "129 characters"),
         ("action", "Delete", "not one of the available choices"),
-        ("default", "", "must be a value"),
+        ("default", "", "A value: the action is Update."),
         ("default", "v" * 257, "257 characters"),
         ("vpc_ids", "vpc-1\nvpc-0a1b2c3d", "“vpc-1”"),
         ("regions", "Ireland", "“Ireland”"),
@@ -325,8 +382,8 @@ def test_attributes_of_other_programs_and_string_sets_stay_as_they_are(cloud, as
         ("allowed_pattern", "(", "regular expression"),
         ("allowed_pattern", "a" * 201, "201 characters"),
         ("untagged", "explode", "not one of the available choices"),
-        ("grace_days", "0", "from 1 to 90"),
-        ("grace_days", "91", "from 1 to 90"),
+        ("grace_days", "0", "From 1 to 90 days."),
+        ("grace_days", "91", "From 1 to 90 days."),
         ("grace_days", "soon", "whole number"),
         ("order", "", "required"),
         ("rule_id", "1.5", "decimal places"),
@@ -377,12 +434,55 @@ def test_stopping_and_terminating_must_be_confirmed(cloud, asks):
     response = asks.post(ADD, harsh)
     assert errors(response).keys() == {"sure"}
     assert asks.post(ADD, harsh | {"sure": "on"}).status_code == 302
+    assert response.context["has_errors"]
+    assert '<a href="#id_sure">I understand' in response.content.decode()
+    assert "data-error-summary" in response.content.decode()
+    assert "Please correct the error" not in text(response)
+    assert not page_problems(response.content.decode())
     # A new description is no reason to ask again; another scope is.
     page = asks.get(change(1))
     assert asks.post(change(1), typed(page, description="Because.")).status_code == 302
     response = asks.post(change(1), typed(asks.get(change(1)), regions="us-east-1"))
     assert errors(response).keys() == {"sure"}
     assert stored(cloud) == {1: {**ARTICLE[0], "Untagged": "terminate", "Description": "Because."}}
+
+
+@pytest.mark.parametrize(
+    ("typed_", "is_asked"),
+    [
+        ({"grace_days": "9"}, False),
+        ({"grace_days": "6"}, True),
+        ({"vpc_ids": "vpc-0a1b2c3d"}, False),
+        ({"vpc_ids": ""}, True),
+        ({"vpc_ids": "vpc-0a1b2c3d\nvpc-2a1b2c3d"}, True),
+        ({"regions": "eu-west-1"}, False),
+        ({"regions": "eu-west-1\neu-west-2\neu-west-3"}, True),
+        ({"regions": "eu-west-3"}, True),
+        ({"tag_filter": "aws:autoscaling:groupName=a"}, False),
+        ({"tag_filter": "Team"}, True),
+        ({"tag_filter": ""}, True),
+        ({"enabled": ""}, False),
+        ({"untagged": "report"}, False),
+        ({"untagged": "terminate"}, True),
+        ({"untagged": "terminate", "enabled": ""}, False),
+    ],
+)
+def test_only_what_reaches_further_must_be_confirmed_again(asks, write_rules, typed_, is_asked):
+    scope = {"VpcIds": ["vpc-0a1b2c3d", "vpc-1a1b2c3d"], "Regions": ["eu-west-1", "eu-west-2"]}
+    write_rules({**ARTICLE[0], **scope, "Untagged": "stop", "TagFilter": "aws:autoscaling:groupName"})
+    page = asks.get(change(1))
+    data = typed(page) | typed_
+    response = asks.post(change(1), {name: value for name, value in data.items() if (name, value) != ("enabled", "")})
+    assert (response.status_code == 200) is is_asked
+    assert not is_asked or errors(response).keys() == {"sure"}
+
+
+def test_switching_a_stern_rule_on_must_be_confirmed(cloud, asks, write_rules):
+    write_rules({**ARTICLE[0], "Untagged": "stop", "Enabled": "N"})
+    page = asks.get(change(1))
+    assert errors(asks.post(change(1), typed(page, enabled="on"))).keys() == {"sure"}
+    assert asks.post(change(1), typed(page, enabled="on", sure="on")).status_code == 302
+    assert "Enabled" not in stored(cloud)[1]
 
 
 def test_a_value_that_the_action_does_not_use_goes_when_the_action_is_changed(cloud, asks, write_rules):
@@ -467,11 +567,18 @@ def test_a_preview_needs_no_confirmation(asks, cloud, sent):
     assert len(sent) == 1
 
 
+def test_whoever_had_to_sign_in_before_a_preview_comes_back_to_the_list(asks, client, cloud, sent):
+    response = client.post(f"{LIST}preview/")
+    assert response["Location"].endswith(f"?next={LIST}preview/")
+    assert asks.get(f"{LIST}preview/")["Location"] == LIST
+    assert not sent
+
+
 def test_all_rules_or_some_are_previewed_from_the_list(asks, write_rules, sent):
     write_rules(*ARTICLE, ODD)
     asks.post(f"{LIST}preview/")
     run = runs.get(sent[0])
-    assert {int(one["RuleId"]) for one in run.rules} == {1, 2, 3, 7}
+    assert {int(one["RuleId"]) for one in run.rules} == {1, 2, 3}
     assert run.malformed[0].startswith("Rule 7: ")
     asks.post(LIST, {"action": "preview_selected", "_selected_action": ["1", "3"]})
     assert {int(one["RuleId"]) for one in runs.get(sent[1]).rules} == {1, 3}

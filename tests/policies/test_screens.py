@@ -7,13 +7,16 @@ import gzip
 import io
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policies import findings, queue
+from policies import engine, findings, queue, stored
 from policies.compliance import chart, points
+from policies.deadline import deadline_tag
 from policies.instance import Act, Change, Finding, Lookup, Outcome
+from policies.models import TagPolicy
 from policies.progress_words import duration
 from policies.report_table import PER_PAGE, harmless
 from policies.runs import OVER, Kind, State, TagCount, new, runs
@@ -40,7 +43,8 @@ def some_finding(number=1, *changes, **more):
 
 def put(kind=Kind.ENFORCE, *found, state=State.DONE, now=None, **facts):
     """Store a run with its findings."""
-    run = new(kind, now=now or datetime.now(UTC), by_sub="s", by_name="operator")
+    rules = facts.pop("rules", ())
+    run = new(kind, now=now or datetime.now(UTC), by_sub="s", by_name="operator", rules=rules)
     number = 0
     for packed in findings.pack(found):
         findings.put(run.run_id, number, packed, expires_at=None)
@@ -131,7 +135,7 @@ def test_the_report_says_what_was_found_done_and_why(asks, cloud):
         "Finished 1 min 12 s",
         "at most 500 instances or 50 %",
         "CloudTrail did not answer; creators wait for the next run.",
-        "Rule 7: Required must be Y or N. It was skipped.",
+        "Malformed, and skipped: Rule 7: Required must be Y or N.",
         "ProjectCode 6 3",
         "i-00000001 web eu-west-1",
         "ProjectCode : missing → Proj007 Missing; rule 1 requires it done",
@@ -178,6 +182,59 @@ def test_a_long_report_reads_no_more_than_the_page_that_is_asked_for(asks, cloud
     asks.get(f"{url(run)}/?from=3.100")
     # The session, the run, and one page of findings.
     assert cloud.calls()["dynamodb", "GetItem"] <= 4
+
+
+def test_what_ends_an_instance_comes_first_and_is_found_by_a_filter(asks, cloud):
+    plain = [some_finding(n, Change("Team", None, "x", 1, "Missing", Outcome.DONE)) for n in range(1, 150)]
+    acts = [
+        some_finding(200 + n, act=act, act_outcome=outcome, deadline=NOW, planned_act=Act.STOP, is_untagged=True)
+        for n, (act, outcome) in enumerate(
+            [
+                (Act.UNMARK, Outcome.DONE),
+                (Act.MARK, Outcome.DONE),
+                (Act.STOP, Outcome.FAILED),
+                (Act.TERMINATE, Outcome.DONE),
+            ]
+        )
+    ]
+    run = put(
+        Kind.ENFORCE,
+        *plain,
+        *acts,
+        acts={"terminate": 1, "mark": 1},
+        planned_acts={"terminate": 1, "stop": 1, "mark": 1},
+    )
+    page = asks.get(url(run) + "/")
+    assert [one.act for one in page.context["findings"][:5]] == [Act.TERMINATE, Act.STOP, Act.MARK, Act.UNMARK, None]
+    shown = text(page)
+    assert "Without any tags 1 terminated, 1 marked, 1 not stopped" in shown
+    assert "Terminated (deadline was 27 Nov 2026, 11:20 UTC )" in shown
+    assert "To be stopped (deadline was 27 Nov 2026, 11:20 UTC )" in shown
+    assert [one.act for one in asks.get(f"{url(run)}/?outcome=act").context["findings"]] == [
+        Act.TERMINATE, Act.STOP, Act.MARK, Act.UNMARK,
+    ]  # fmt: skip
+    second = asks.get(f"{url(run)}/?from={page.context['following']}").context["findings"]
+    assert len({one.instance_id for one in [*page.context["findings"], *second]}) == 153
+
+
+@pytest.mark.parametrize(
+    ("vpc_ids", "said"),
+    [
+        ((), "No instance was found."),
+        (("vpc-0a1b2c3d",), "No instance was found in vpc-0a1b2c3d: is the id right?"),
+        (("vpc-0a1b2c3d", "vpc-1a1b2c3d"), "No instance was found in vpc-0a1b2c3d, vpc-1a1b2c3d: are the ids right?"),
+    ],
+)
+def test_a_run_that_read_nothing_does_not_say_that_all_is_well(asks, cloud, vpc_ids, said):
+    assert said in text(asks.get(url(put(vpc_ids=vpc_ids)) + "/"))
+    assert "Every instance is as the rules want it." in text(asks.get(url(put(read=3)) + "/"))
+
+
+def test_the_heading_is_in_the_readers_own_time(asks, cloud):
+    run = put(Kind.ENFORCE, now=NOW, state=State.TELLING)
+    page = asks.get(url(run) + "/").content.decode()
+    assert '<h1>Run of <time datetime="2026-11-27T11:20:00.000Z">27 Nov 2026, 11:20 UTC</time></h1>' in page
+    assert "Telling the owners and operators" in page
 
 
 def test_whoever_asks_for_no_run_is_told(asks, cloud):
@@ -369,6 +426,96 @@ def test_a_rule_that_is_not_saved_is_not_run(asks, cloud, sent):
     assert len(sent) == 1
 
 
+HARSH = {**ARTICLE[0], "RuleId": 5, "TagKey": "Team", "Untagged": "stop", "GraceDays": 1}
+HARSHER = {**HARSH, "RuleId": 200, "TagKey": "Cost", "Untagged": "terminate"}
+CAP = {"most_changes": "20", "most_percent": "", "vpc_ids": ""}
+
+
+def previewed(sent, **facts):
+    preview = runs.get(sent[-1])
+    preview = preview.model_copy(update={"state": State.DONE, "read": 9, "to_change": 3, "open": None, **facts})
+    runs.replace(preview, was=runs.get(sent[-1]))
+    return preview
+
+
+def test_how_many_would_be_ended_is_said_before_and_must_be_understood(asks, write_rules, sent):
+    write_rules(ARTICLE[0], HARSH, HARSHER)
+    asks.post("/admin/policies/tagpolicy/preview/")
+    preview = previewed(sent, planned_acts={"mark": 2, "terminate": 1})
+    said = "1 instance would be terminated now, 2 would be marked."
+    page = asks.get(url(preview) + "/").content.decode()
+    assert f'<strong class="harsh">{said}</strong>' in page
+    assert not page_problems(page)
+    address = f"{START}?preview={preview.run_id}"
+    page = asks.get(address)
+    assert f'<strong class="harsh">{said}</strong>' in page.content.decode()
+    assert '<button class="button danger" type="submit">Run now</button>' in page.content.decode()
+    assert "I understand that 1 instance is terminated" in text(page)
+    assert "stops what has no tags after 1 day" in text(page)
+    assert not page_problems(page.content.decode())
+    refused = asks.post(address, CAP)
+    assert refused.context["form"].errors.keys() == {"sure"}
+    assert not page_problems(refused.content.decode())
+    assert len(sent) == 1
+    asks.post(address, CAP | {"sure": "on"})
+    # No more than what was understood.
+    assert runs.get(sent[1]).most_ended == 1
+    assert "1 stopped or terminated" in text(asks.get(f"{LIST}{sent[1]}/change/"))
+
+
+def test_without_a_preview_stern_rules_are_named_and_must_be_understood(asks, write_rules, sent):
+    write_rules(ARTICLE[0], HARSH, HARSHER)
+    page = asks.get(START)
+    assert "Rules 5 and 200 stop or terminate instances whose time is up ; preview to see which." in text(page)
+    assert not page_problems(page.content.decode())
+    assert asks.post(START, CAP).context["form"].errors.keys() == {"sure"}
+    assert not sent
+    asks.post(START, CAP | {"sure": "on"})
+    assert runs.get(sent[0]).most_ended is None
+    write_rules({**HARSH, "Enabled": "N"}, {**HARSHER, "Enabled": "N"})
+    assert "I understand" not in text(asks.get(START))
+
+
+def test_what_ends_none_in_the_preview_ends_none(asks, write_rules, sent):
+    write_rules(HARSH)
+    asks.post("/admin/policies/tagpolicy/preview/")
+    preview = previewed(sent, planned_acts={"mark": 1})
+    page = text(asks.get(f"{START}?preview={preview.run_id}"))
+    assert "1 instance would be marked." in page
+    assert "Rule 5 stops instances whose time is up. In the preview there was none" in page
+    assert "I understand" not in page
+    asks.post(f"{START}?preview={preview.run_id}", CAP)
+    assert runs.get(sent[1]).most_ended == 0
+
+
+def test_the_numbers_of_a_preview_are_those_of_the_instances(asks, write_rules, run_rules, instances, sent):
+    write_rules(HARSH)
+    early, _, _ = instances.launch({}, {}, {})
+    due = datetime.now(UTC) - timedelta(minutes=1)
+    mark = deadline_tag(Act.STOP, due, instance_id=early, seal=stored.seal)
+    instances.set_tag(early, "portico:deadline", mark)
+    preview = run_rules(Kind.PREVIEW)
+    assert "1 instance would be stopped now, 2 would be marked." in text(asks.get(url(preview) + "/"))
+    asks.post(f"{START}?preview={preview.run_id}", CAP | {"sure": "on"})
+    run = engine.step(sent[-1], until=time.monotonic() + 600)
+    assert "1 stopped, 2 marked" in text(asks.get(url(run) + "/"))
+    assert instances.state(early) in ("stopping", "stopped")
+
+
+def test_malformed_rules_are_no_obstacle_and_are_named_where_a_run_is_confirmed(asks, write_rules, sent):
+    odd = [{"RuleId": number, "TagKey": 5} for number in range(10, 15)]
+    write_rules(ARTICLE[0], *odd)
+    asks.post("/admin/policies/tagpolicy/preview/")
+    preview = previewed(sent)
+    for address in (START, f"{START}?preview={preview.run_id}", url(preview) + "/"):
+        page = asks.get(address)
+        assert "5 rules are malformed and skipped Rule 10: TagKey must be" in text(page)
+        assert "<details>" in page.content.decode()
+        assert not page_problems(page.content.decode())
+    asks.post(f"{START}?preview={preview.run_id}", CAP)
+    assert len(sent) == 2
+
+
 # --- Cancelling and undoing -------------------------------------------------------------------------------------------
 
 
@@ -382,19 +529,24 @@ def test_a_run_is_cancelled_once(asks, cloud, operator):
     assert (entry["Object"], entry["ActorSub"]) == (f"policies.policyrun/{run.run_id}", operator.sub)
     over = put(Kind.ENFORCE)
     assert "This run was over already." in text(asks.post(url(over, "cancel/"), follow=True))
-    assert asks.get(url(run, "cancel/")).status_code == 405
+    # Whoever had to sign in first comes back with a GET.
+    assert asks.get(url(over, "cancel/"))["Location"] == url(over) + "/"
 
 
 def test_undoing_says_what_it_restores_and_which_rules_would_do_it_again(asks, write_rules, sent, cloud):
     write_rules(*ARTICLE[:2], {**ARTICLE[2], "Enabled": "N"})
     done = some_finding(1, Change("ProjectCode", None, "Proj007", 1, "Missing", Outcome.DONE))
-    run = put(Kind.ENFORCE, done, changed=1, rules=tuple(ARTICLE))
+    late = some_finding(
+        2, Change("Expires", "", "x", 3, "", Outcome.DONE), Change("CreatedBy", "", "m", 2, "", Outcome.GONE)
+    )
+    run = put(Kind.ENFORCE, done, late, changed=1, rules=tuple(ARTICLE))
     page = asks.get(url(run, "undo/"))
     shown = text(page)
     assert "This run changed 1 instance." in shown
-    assert "These rules are still enabled" in shown
+    assert "These rules changed something in it, are still enabled" in shown
     assert "Rule 1: ProjectCode" in shown
-    assert "Rule 3: Expires" not in shown
+    assert "Rule 2: CreatedBy" not in shown  # it changed nothing
+    assert "Rule 3: Expires" not in shown  # it is disabled
     assert not page_problems(page.content.decode())
     response = asks.post(url(run, "undo/"))
     (run_id,) = sent
@@ -402,6 +554,34 @@ def test_undoing_says_what_it_restores_and_which_rules_would_do_it_again(asks, w
     undoing = runs.get(run_id)
     assert (undoing.kind, undoing.undoes) == (Kind.UNDO, run.run_id)
     assert f'<a href="{url(run)}/">another run</a>' in asks.get(response["Location"]).content.decode()
+
+
+def test_the_rules_are_switched_off_together_with_the_undoing(asks, write_rules, sent, cloud):
+    harsh = {**ARTICLE[0], "RuleId": 5, "TagKey": "Team", "Untagged": "stop"}
+    write_rules(*ARTICLE, harsh)
+    done = some_finding(1, Change("ProjectCode", None, "Proj007", 1, "Missing", Outcome.DONE))
+    mark = Change("portico:deadline", None, "stop 2026-12-04T09:00:00Z", 0, "", Outcome.DONE)
+    marked = some_finding(2, mark, act=Act.MARK, planned_act=Act.STOP, act_outcome=Outcome.DONE)
+    run = put(Kind.ENFORCE, done, marked, changed=2, rules=(*ARTICLE, harsh))
+    assert "Rule 5: Team" in text(asks.get(url(run, "undo/")))
+    asks.post(url(run, "undo/"), {"switch_off": "yes"})
+    assert len(sent) == 1
+    assert {int(one.pk) for one in TagPolicy.stored() if not one.enabled} == {1, 5}
+    entries = [one for one in audited(cloud) if one["Action"] == "changed"]
+    assert {one["Object"] for one in entries} == {"policies.tagpolicy/1", "policies.tagpolicy/5"}
+    assert entries[0]["Changes"] == [{"Field": "enabled", "From": "yes", "To": "no"}]
+
+
+def test_a_run_of_which_only_perhaps_anything_was_changed_can_be_undone(asks, cloud, sent):
+    change = Change("Team", None, "x", 1, "Missing", Outcome.UNKNOWN)
+    run = put(Kind.ENFORCE, some_finding(1, change), unsure=1)
+    shown = text(asks.get(url(run) + "/"))
+    assert "Perhaps changed 1" in shown
+    assert "Undo this run" in shown
+    assert "perhaps 1 more" in text(asks.get(url(run, "undo/")))
+    assert len(asks.get(f"{url(run)}/?outcome=not known").context["findings"]) == 1
+    asks.post(url(run, "undo/"))
+    assert len(sent) == 1
 
 
 @pytest.mark.parametrize(
@@ -446,6 +626,12 @@ def test_compliance_is_told_over_time_and_by_tag(asks, cloud):
     shown = text(response)
     assert "90.9 % 100 10" in shown
     assert "ProjectCode 90.0 % 90 10" in shown
+    assert "before it changed anything" in shown
+    assert "stopped by the cap" not in shown
+    put(Kind.ENFORCE, tags=tags, state=State.CAPPED)
+    response = asks.get(f"{LIST}compliance/")
+    assert response.context["chart"]["capped"] == [False, False, False, True]
+    assert "A run that the cap stopped changed nothing" in text(response)
     assert not page_problems(response.content.decode())
 
 

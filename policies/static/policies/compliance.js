@@ -1,6 +1,6 @@
 // The charts of compliance, in the page's own colours by day and by night. The tables beside them say the same.
 
-const { times, all, lines, tags } = JSON.parse(document.getElementById("compliance").textContent);
+const { times, capped, all, lines, tags } = JSON.parse(document.getElementById("compliance").textContent);
 const { Chart } = window;
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [12, 4], [4, 6]];
 const COLOURS = ["--ochre", "--terracotta", "--focus", "--coast", "--ink-soft", "--stone-deep"];
@@ -23,7 +23,8 @@ function overTime() {
     backgroundColor: stroke,
     borderWidth: width,
     borderDash: dash,
-    pointRadius: at.length > 60 ? 0 : 2.5,
+    pointRadius: capped.map((is) => (is ? 5 : at.length > 60 ? 0 : 2.5)),
+    pointStyle: capped.map((is) => (is ? "triangle" : "circle")),
     pointHitRadius: 12,
     tension: 0.15,
     spanGaps: true,
@@ -41,11 +42,11 @@ function overTime() {
       interaction: { mode: "nearest", axis: "x", intersect: false },
       scales: {
         x: { type: "linear", ...span(at), ...axis(), ticks: { callback: (value) => day(value), maxTicksLimit: 8, color: colour("--ink-soft") } },
-        y: { min: 0, max: 100, ...axis(), ticks: { callback: (value) => `${value} %`, color: colour("--ink-soft") } },
+        y: { min: 0, max: 100, ...axis(), title: title("share of instances × tags"), ticks: { callback: (value) => `${value} %`, color: colour("--ink-soft") } },
       },
       plugins: {
         legend: { labels: { color: colour("--ink"), usePointStyle: true, pointStyle: "line" } },
-        tooltip: { callbacks: { title: ([one]) => moment(one.parsed.x), label: (one) => `${one.dataset.label}: ${one.parsed.y} %` } },
+        tooltip: { callbacks: { title: ([one]) => moment(one.parsed.x) + (capped[one.dataIndex] ? " (stopped by the cap)" : ""), label: (one) => `${one.dataset.label}: ${one.parsed.y} %` } },
       },
     },
   });
@@ -67,7 +68,7 @@ function byTag() {
       ...shared(),
       indexAxis: "y",
       scales: {
-        x: { stacked: true, ...axis(), ticks: { precision: 0, color: colour("--ink-soft") } },
+        x: { stacked: true, ...axis(), title: title("instances"), ticks: { precision: 0, color: colour("--ink-soft") } },
         y: { stacked: true, ...axis(), grid: { display: false }, ticks: { color: colour("--ink") } },
       },
       plugins: {
@@ -81,6 +82,7 @@ function byTag() {
 // A single run is in the middle of its day.
 const DAY = 86_400_000;
 const span = (at) => (at.length === 1 ? { min: at[0] - DAY, max: at[0] + DAY } : {});
+const title = (text) => ({ display: true, text, color: colour("--ink-soft") });
 const axis = () => ({ grid: { color: colour("--stone") }, border: { color: colour("--stone-deep") } });
 const shared = () => ({
   responsive: true,

@@ -6,14 +6,10 @@ const untagged = [...document.querySelectorAll("input[name=untagged]")];
 // The row of a field; a reader who may not change anything has none of them.
 const row = (name) => document.querySelector(`.form-row.field-${name}`);
 
-const LABELS = { Update: "Default value", Function: "Function" };
-
 function followAction() {
   const chosen = action.value;
   const isTyped = chosen !== "UserLookup";
   row("default").hidden = !isTyped;
-  const label = row("default").querySelector("label");
-  label.textContent = `${LABELS[chosen] ?? "Value"}:`;
   for (const part of row("default").querySelectorAll("[data-for]")) part.hidden = Boolean(chosen) && part.dataset.for !== chosen;
   says.hidden = chosen !== "Function";
   if (!says.hidden) ask();
@@ -21,7 +17,9 @@ function followAction() {
 
 function followUntagged() {
   const isHarsh = untagged.some((one) => one.checked && one.value !== "report");
-  for (const name of ["grace_days", "sure"]) if (row(name)) row(name).hidden = !isHarsh;
+  if (row("sure")) row("sure").hidden = !isHarsh;
+  // Days that are refused are refused whatever is chosen.
+  if (row("grace_days")) row("grace_days").hidden = !isHarsh && !row("grace_days").matches(".errors");
 }
 
 const says = document.createElement("p");
