@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -25,6 +26,7 @@ from policies.rules import Action
 from policies.runs import Kind, Run, runs
 from portal.dynamo import audit
 from portal.dynamo.admin import ItemAdmin
+from portal.dynamo.forms import opened_name
 from portal.dynamo.records import LONGEST
 from portal.dynamo.values import from_item, to_item
 
@@ -32,7 +34,7 @@ from portal.dynamo.values import from_item, to_item
 EXAMPLES = [
     {"tag_key": "ProjectCode", "action": "Update", "required": "yes", "default": "Proj007"},
     {"tag_key": "CreatedBy", "action": "UserLookup", "required": "yes"},
-    {"tag_key": "Expires", "action": "Function", "required": "yes", "default": "today()+30d"},
+    {"tag_key": "Expires", "action": "Function", "required": "no", "default": "today()"},
 ]
 
 # How much of an item with odd types the audit log keeps when it is deleted.
@@ -110,7 +112,7 @@ class TagPolicyAdmin(ItemAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: TagPolicy | None = None) -> Any:
         number = [] if obj else ["rule_id"]
         harsh = ["untagged", "grace_days"]
-        if self.has_change_permission(request, obj):
+        if self.has_change_permission(request, obj) or (obj is None and self.has_add_permission(request)):
             harsh.append("sure")
         return [
             (None, {"fields": ["tag_key", "action", "default", "required"]}),
@@ -126,7 +128,9 @@ class TagPolicyAdmin(ItemAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         one = super().get_object(request, object_id, from_field)
         if one is not None and request.method == "GET" and (draft := self._draft(request)):
-            # What was previewed and is not saved, in place of what is stored; the item stays as it was read.
+            # What was previewed and is not saved, in place of what is stored; the item stays as it was read, and who
+            # saves it is told what others changed since the form was first opened.
+            one.opened_as = draft.opened_as
             for field in TagPolicy._meta.concrete_fields:
                 if not field.primary_key:
                     setattr(one, field.attname, getattr(draft, field.attname))
@@ -147,8 +151,13 @@ class TagPolicyAdmin(ItemAdmin):
         if run is None or len(run.rules) != 1 or not self.has_view_permission(request):
             return None
         draft = TagPolicy.from_item(to_item(run.rules[0]))
+        match = request.resolver_match
+        about = match.kwargs.get("object_id") if match else None
+        if about is not None and unquote(about) != str(draft.pk):
+            return None  # of another rule
         # A preview takes any rule for enabled.
         draft.enabled = request.GET.get("enabled") != "N"
+        draft.opened_as = run.opened_as
         return draft
 
     def render_change_form(
@@ -175,7 +184,7 @@ class TagPolicyAdmin(ItemAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if "_preview" in request.POST:
-            run = self._preview(request, [obj.attributes()])
+            run = self._preview(request, [obj.attributes()], opened_as=request.POST.get(opened_name(obj), ""))
             query = {"draft": obj.pk if change else "add", "enabled": "Y" if obj.enabled else "N"}
             request.previewed = f"{url_of(run.run_id)}?{urlencode(query)}"  # type: ignore[attr-defined]
         else:
@@ -220,13 +229,13 @@ class TagPolicyAdmin(ItemAdmin):
         run = self._preview(request, [from_item(one.item) for one in queryset])
         return HttpResponseRedirect(url_of(run.run_id))
 
-    def _preview(self, request: HttpRequest, some: Iterable[Mapping[str, Any]] | None) -> Run:
+    def _preview(self, request: HttpRequest, some: Iterable[Mapping[str, Any]] | None, *, opened_as: str = "") -> Run:
         if not run_admin.may_run(request):
             raise PermissionDenied
         # Whoever previews a rule wants to know what it would do, enabled or not.
         rules = None if some is None else [{**one, "Enabled": "Y"} for one in some]
         by = cast(audit.Actor, request.user)
-        return engine.start(Kind.PREVIEW, by=by, now=datetime.now(UTC), rules=rules)
+        return engine.start(Kind.PREVIEW, by=by, now=datetime.now(UTC), rules=rules, opened_as=opened_as)
 
     def function_view(self, request: HttpRequest) -> HttpResponse:
         """Say what a function gives, for the form to show while it is typed."""

@@ -31,8 +31,39 @@ def holds_control_characters(text: str) -> bool:
     return _CONTROL.search(text) is not None
 
 
+# An escape, a set, a group's begin and end, a counted repetition, or any other character.
+_PARTS = re.compile(
+    r"(?P<set>\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<open>\()|(?P<close>\))|\{(?P<counts>[0-9]+,?[0-9]*|,[0-9]+)\}|.",
+    re.DOTALL,
+)
+_MOST_STATES = 100_000
+
+
+def _size(pattern: str) -> int:
+    """Return about how large a pattern is once its counted repetitions are written out, which `regex` does."""
+    sizes = [0]  # of each group that is open, the outermost first
+    last = 0  # of what a repetition would repeat
+    for part in _PARTS.finditer(pattern):
+        if part["open"]:
+            sizes.append(0)
+            last = 0
+        elif part["close"]:
+            last = sizes.pop() if len(sizes) > 1 else 0
+            sizes[-1] += last
+        elif part["counts"]:
+            times = max((int(one) for one in part["counts"].split(",") if one.strip()), default=1)
+            sizes[-1] += last * (max(times, 1) - 1)
+            last *= max(times, 1)
+        else:
+            last = 1
+            sizes[-1] += 1
+    return sum(sizes)
+
+
 def compiled(pattern: str) -> regex.Pattern[str]:
     """Compile an allowed pattern. Raises ValueError with a reason."""
+    if _size(pattern) > _MOST_STATES:
+        raise ValueError("its repetitions are too many")
     try:
         return regex.compile(pattern, cache_pattern=False)
     except regex.error as error:

@@ -93,18 +93,20 @@ def find_or_begin(
         is_partial=is_partial,
         **facts,
     )
+    told = []
+    if by:
+        name = audit_name(run.run_id)
+        entry = audit.entry(_STARTED[kind], by=by, object=name, object_name=f"run {run.run_id}", now=now)
+        told.append(audit.putting(entry))
     try:
-        runs.add(run)
+        runs.add(run, together_with=told)
     except Conflict:
         return runs.get(run.run_id, consistent=True), False
-    if by:
-        audit.record(_STARTED[kind], by=by, object=audit_name(run.run_id), object_name=f"run {run.run_id}")
     return run, True
 
 
 def cancel(run_id: str, *, by: audit.Actor) -> Run:
-    """Ask for the end of a run: it stops before its next call. What it changed stays, and can be undone. One on which
-    nobody is at work ends at once."""
+    """Ask for the end of a run: it stops before its next call. What it changed stays, and can be undone."""
     while True:
         run = runs.get(run_id, consistent=True)
         if run.is_over or run.cancel_asked:
@@ -117,8 +119,12 @@ def cancel(run_id: str, *, by: audit.Actor) -> Run:
             "cancelled a run of the tag policies", by=by, object=audit_name(run_id), object_name=f"run {run_id}"
         )
         break
-    with suppress(lease.Held):  # then whoever is at work sees it before the next call
-        _end(run_id, State.CANCELLED)
+    if run.state is State.QUEUED:
+        with suppress(Conflict):  # somebody has just begun to work on it
+            drop(run_id, now=datetime.now(UTC), why="")
+    else:
+        # Where nobody is at work on it any more, somebody has to end it.
+        queue.send(run_id)
     return runs.get(run_id, consistent=True)
 
 
@@ -126,7 +132,8 @@ def drop(run_id: str, *, now: datetime, why: str) -> None:
     """End a run that nobody has begun to work on."""
     run = runs.get(run_id, consistent=True)
     if run.state is State.QUEUED:
-        runs.replace(run.over(State.CANCELLED, now=now, problems=(*run.problems, why)), was=run)
+        problems = (*run.problems, why) if why else run.problems
+        runs.replace(run.over(State.CANCELLED, now=now, problems=problems), was=run)
 
 
 def unfinished(*, now: datetime) -> Run | None:
@@ -154,7 +161,7 @@ def _end(run_id: str, state: State, *, why: str = "") -> None:
             return
         if why:
             progress.note(why)
-        _finish(progress, state)
+        _finish(progress, progress.run.verdict or state)
 
 
 def _lease_of(run: Run) -> str:

@@ -27,7 +27,12 @@ class NumberField(models.DecimalField):  # type: ignore[type-arg]
     def to_python(self, value: Any) -> Any:
         number = super().to_python(value)
         try:
-            return number if number is None else NUMBERS.create_decimal(number)
+            if number is None:
+                return None
+            number = NUMBERS.create_decimal(number)
+            # 1E3 is 1000, and one number has one name.
+            is_short_and_whole = number.adjusted() < 28 and number == number.to_integral_value()
+            return number.quantize(Decimal(1)) if is_short_and_whole else number
         except decimal.DecimalException as error:
             raise ValidationError("DynamoDB holds no such number.") from error
 

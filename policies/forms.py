@@ -153,7 +153,9 @@ class RuleRow(ItemForm):
         one = self.instance
         for name in set(self._unreadable) - set(self.changed_data):
             setattr(one, name, None)
-        if one.enabled and one.is_harsh and "enabled" in self.changed_data:
+        # Mending a malformed row in passing would switch it on, too.
+        is_switched_on = "enabled" in self.changed_data or bool(one.problems() and self.changed_data)
+        if one.enabled and one.is_harsh and is_switched_on:
             ends = {"stop": "stops", "terminate": "terminates"}[one.untagged]
             self.add_error("enabled", f"Open the rule to switch it on: it {ends} instances.")
 

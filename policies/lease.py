@@ -1,6 +1,6 @@
 """The lease that lets one run at a time write, whoever started it and wherever it works.
 
-It is an item of the runs' table without a month, so that no list shows it.
+It is an item of the findings' table, of no run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Lease:
     """A lease that is held. `renew` often: it asks DynamoDB only now and then."""
 
     def __init__(self, name: str) -> None:
-        self._key = to_item({"RunId": f"lease:{name}"})
+        self._key = to_item({"RunId": f"lease:{name}", "Page": 0})
         self._holder = secrets.token_hex(8)
         self._renewed_at = 0.0
 
@@ -63,7 +63,7 @@ class Lease:
             values[":now"] = int(time.time())
         try:
             aws.client("dynamodb").update_item(
-                TableName=settings.TABLES["policy_runs"],
+                TableName=settings.TABLES["policy_findings"],
                 Key=self._key,
                 UpdateExpression="SET Holder = :holder, #until = :until, ExpiresAt = :expires",
                 ConditionExpression=condition,

@@ -14,7 +14,7 @@ from policies.creators import Creator
 from policies.instance import DEADLINE_KEY, Act, Change, Finding, Instance
 from policies.lookup import asks
 from policies.progress import Progress
-from policies.reversal import turned_round, was_changed
+from policies.reversal import left_as_it_is, turned_round, was_changed
 from policies.rules import Counts, RuleBook
 from policies.runs import Launch, State, TagCount, runs
 
@@ -141,10 +141,17 @@ def _read_undone(progress: Progress) -> None:
     for number in range(int(progress.run.cursor or 0), undone.pages):
         did = [one for one in findings.page(undone.run_id, number) if was_changed(one)]
         there: dict[str, Instance] = {}
+        left: set[str] = set()
         for region in sorted({one.region for one in did}):
             ids = [one.instance_id for one in did if one.region == region]
-            there |= {one.instance_id: one for one in instances.some(region, ids)}
-        turned = [turned_round(one, there.get(one.instance_id)) for one in did]
+            try:
+                there |= {one.instance_id: one for one in instances.some(region, ids)}
+            except instances.Unavailable as unavailable:
+                left.add(region)
+                progress.note(f"EC2 in {region} did not describe {len(ids):,} instances: {unavailable}.")
+        turned = [
+            left_as_it_is(one) if one.region in left else turned_round(one, there.get(one.instance_id)) for one in did
+        ]
         run = progress.run
         progress.save(
             pages=progress.add(turned),

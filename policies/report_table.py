@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,6 +88,7 @@ COLUMNS = (
 )  # fmt: skip
 # A spreadsheet takes what begins like this for a formula.
 # Reference: https://owasp.org/www-community/attacks/CSV_Injection
+_AFTER_A_SEPARATOR = re.compile(r"(?<=.)([;\t\r\n]\s*)(?=[=+\-@＝＋－＠])", re.DOTALL)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -126,6 +128,8 @@ def rows(one: Finding) -> Iterator[list[str]]:
 
 def harmless(text: str) -> str:
     """Return the text so that no spreadsheet takes it for a formula."""
+    # A semicolon ends a cell where the decimal sign is a comma.
+    text = _AFTER_A_SEPARATOR.sub(r"\1'", text)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

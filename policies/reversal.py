@@ -16,14 +16,7 @@ def was_changed(finding: Finding) -> bool:
 
 def turned_round(did: Finding, there: Instance | None) -> Finding:
     """Return what undoes a finding's changes, given the instance as it is now; None is one that is gone."""
-    undone = Finding(
-        instance_id=did.instance_id,
-        region=did.region,
-        name=did.name if there is None else there.tags.get("Name", ""),
-        created_at=did.created_at,
-        tag_count=did.tag_count,
-        owner=did.owner,
-    )
+    undone = _about(did, did.name if there is None else there.tags.get("Name", ""))
     if did.act in (Act.STOP, Act.TERMINATE) and did.act_outcome is Outcome.DONE:
         undone.notes.append(f"The run did {did.act} it, which tags do not undo.")
     for one in did.changes:
@@ -40,3 +33,25 @@ def turned_round(did: Finding, there: Instance | None) -> Finding:
             back.outcome = Outcome.CHANGED
         undone.changes.append(back)
     return undone
+
+
+def left_as_it_is(did: Finding) -> Finding:
+    """Return what is said of an instance that could not be looked at: it failed, and can be undone another time."""
+    undone = _about(did, did.name)
+    for one in did.changes:
+        if one.outcome in _WRITTEN:
+            failed = Change(one.key, one.new, one.old, one.rule_id, "as it was before the run", Outcome.FAILED)
+            failed.error = "EC2 did not describe it"
+            undone.changes.append(failed)
+    return undone
+
+
+def _about(did: Finding, name: str) -> Finding:
+    return Finding(
+        instance_id=did.instance_id,
+        region=did.region,
+        name=name,
+        created_at=did.created_at,
+        tag_count=did.tag_count,
+        owner=did.owner,
+    )

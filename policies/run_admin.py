@@ -24,7 +24,7 @@ from policies.models import PolicyRun, TagPolicy
 from policies.previews import changed_since, draft_url
 from policies.progress_words import KINDS, outcomes_of, progress, url_of
 from policies.report_table import WITHOUT_TAGS, BadPlace, Place
-from policies.runs import Kind, Run, State, history, runs
+from policies.runs import Kind, Run, State, runs, whole_runs
 from portal.dynamo import audit, records
 from portal.dynamo.records import Listing, RecordAdmin
 from portal.dynamo.table import Conflict
@@ -35,8 +35,8 @@ HISTORY = 500
 
 
 def may_run(request: HttpRequest) -> bool:
-    """Tell whether whoever asks may preview, run, cancel and undo: they may change the rules."""
-    return bool(request.user.has_perm("policies.change_tagpolicy"))
+    """Tell whether whoever asks may preview, run, cancel and undo: they may change rules and see what comes of it."""
+    return request.user.has_perms(["policies.change_tagpolicy", "policies.view_policyrun"])
 
 
 @admin.register(PolicyRun)
@@ -150,7 +150,9 @@ class PolicyRunAdmin(RecordAdmin[Run]):
         changed = changed_since(preview) if preview else []
         every = TagPolicy.stored()
         to_run, skipped = _to_be_run(preview, every), _malformed(preview, every)
-        initial = {"most_changes": preview.to_change, "most_percent": None} if preview else None
+        initial: dict[str, Any] = {}
+        if preview:
+            initial = {"most_changes": preview.to_change, "most_percent": None, "vpc_ids": preview.vpc_ids}
         to_understand = act_words.to_understand(preview, to_run)
         typed = request.POST if request.method == "POST" else None
         form = RunForm(typed, initial=initial, to_understand=to_understand)
@@ -161,7 +163,7 @@ class PolicyRunAdmin(RecordAdmin[Run]):
                 now=datetime.now(UTC),
                 rules=preview.rules if preview and preview.is_partial else None,
                 most_ended=act_words.ends_planned(preview) if preview else None,
-                **{name: value for name, value in form.cleaned_data.items() if name != "sure"},
+                **_asked(form, preview),
             )
             return HttpResponseRedirect(url_of(run.run_id))
         context = {
@@ -201,14 +203,14 @@ class PolicyRunAdmin(RecordAdmin[Run]):
         rules = undo.would_repeat(run)
         if request.method == "POST":
             try:
-                undo.switch_off(rules if "switch_off" in request.POST else [], by=_actor(request))
                 undoing = undo.start(run, by=_actor(request), now=datetime.now(UTC))
             except undo.NothingToUndo:
                 return self._nothing_to_undo(request, run)
+            try:
+                undo.switch_off(rules if "switch_off" in request.POST else [], by=_actor(request))
             except Conflict:
-                said = "Someone changed one of the rules at this moment. Nothing is undone yet; please try again."
+                said = "Someone changed one of the rules at this moment: look whether all of them are switched off."
                 self.message_user(request, said, messages.WARNING)
-                return HttpResponseRedirect(url_of(run.run_id, "undo"))
             return HttpResponseRedirect(url_of(undoing.run_id))
         context = {
             **self._context(request, "Undo this run?"),
@@ -226,7 +228,7 @@ class PolicyRunAdmin(RecordAdmin[Run]):
         """Show how many instances have the tags that the rules ask for, over time and by tag."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = compliance.points(history(HISTORY, now=datetime.now(UTC)))
+        found = compliance.points(whole_runs(HISTORY))
         context = {
             **self._context(request, "Compliance"),
             "points": found[::-1],
@@ -343,6 +345,14 @@ def _malformed(preview: Run | None, every: list[TagPolicy]) -> Sequence[str]:
     if preview and preview.is_partial:
         return preview.malformed
     return stored.malformed(from_item(one.item) for one in every)
+
+
+def _asked(form: RunForm, preview: Run | None) -> dict[str, Any]:
+    """Return the caps and VPCs that were asked for: of what a preview was of, no more."""
+    asked = {name: value for name, value in form.cleaned_data.items() if name != "sure"}
+    if preview and preview.vpc_ids:
+        asked["vpc_ids"] = sorted(set(asked["vpc_ids"]) & set(preview.vpc_ids)) or preview.vpc_ids
+    return asked
 
 
 def _actor(request: HttpRequest) -> audit.Actor:

@@ -6,7 +6,7 @@ import base64
 import json
 import secrets
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -19,8 +19,7 @@ from policies.instance import Finding
 from portal.dynamo.table import Instant, Record, Table
 from portal.dynamo.values import from_item, to_item
 
-# A month may have many runs: one for each launch.
-_PER_QUERY, _MOST_QUERIES = 200, 5
+_PER_QUERY = 200
 
 KEPT, PREVIEW_KEPT = timedelta(days=400), timedelta(days=7)
 
@@ -44,8 +43,8 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-# What all runs that are not over have in common, so that an index finds them.
-OPEN = "open"
+# What all runs that are not over have in common, and all those of all rules in all VPCs: an index finds them.
+OPEN, WHOLE = "open", "whole"
 OVER = frozenset({State.DONE, State.CAPPED, State.CANCELLED, State.FAILED})
 
 
@@ -66,7 +65,7 @@ class TagCount(Record):
 class Run(Record):
     """One run of the rules, with the rules as they were, so that a report can be read after they changed."""
 
-    open: str | None = None  # OPEN until the run is over: what ByOpen finds
+    shelf: str | None = None  # OPEN or WHOLE: what ByShelf finds
     run_id: str  # begins with the moment, e.g. "20261127T112000Z-1f3a9c"
     month: str
     kind: Kind
@@ -77,6 +76,7 @@ class Run(Record):
     by_sub: str = ""  # empty: the schedule, or EventBridge
     by_name: str = ""
     packed_rules: str = ""
+    opened_as: str = ""  # of a preview of a rule that is not saved: what its form was opened on
     is_partial: bool = False  # of rules that somebody chose, not of all those in the table
     malformed: tuple[str, ...] = ()  # "Rule 7: …"
     vpc_ids: tuple[str, ...] = ()  # only these; empty means all
@@ -115,7 +115,9 @@ class Run(Record):
 
     def over(self, state: State, *, now: datetime, **changes: Any) -> Run:
         """Return the run as it is once it is over."""
-        facts = {"state": state, "finished_at": now, "cursor": "", "open": None, "verdict": None}
+        is_whole = self.kind is Kind.ENFORCE and not self.vpc_ids and not self.is_partial
+        shelf = WHOLE if is_whole and state in (State.DONE, State.CAPPED) else None
+        facts = {"state": state, "finished_at": now, "cursor": "", "shelf": shelf, "verdict": None}
         return self.model_copy(update={**facts, **changes})
 
     @property
@@ -134,7 +136,7 @@ runs = Table(
     Run,
     name="policy_runs",
     key=("RunId",),
-    indexes={"ByMonth": ("Month", "StartedAt"), "ByOpen": ("Open", "StartedAt")},
+    indexes={"ByMonth": ("Month", "StartedAt"), "ByShelf": ("Shelf", "StartedAt")},
 )
 
 
@@ -154,7 +156,7 @@ def new(
         month=f"{now:%Y-%m}",
         kind=kind,
         state=State.QUEUED,
-        open=OPEN,
+        shelf=OPEN,
         started_at=now,
         expires_at=int((now + kept).timestamp()),
         packed_rules=_packed([to_item(one) for one in rules]),
@@ -174,7 +176,7 @@ def _unpacked(packed: str) -> Any:
 
 def open_runs() -> list[Run]:
     """Return the runs that are not over, the oldest first; the first two hundred."""
-    return runs.query(OPEN, index="ByOpen", limit=_PER_QUERY, newest_first=False).records
+    return runs.query(OPEN, index="ByShelf", limit=_PER_QUERY, newest_first=False).records
 
 
 def findings_page(run: Run, number: int) -> list[Finding]:
@@ -188,19 +190,14 @@ def all_findings(run: Run) -> Iterator[Finding]:
         yield from findings_page(run, number)
 
 
-def history(limit: int, *, now: datetime, kinds: Collection[Kind] = tuple(Kind), months: int = 3) -> list[Run]:
-    """Return the newest runs of some kinds, of this month and some before it, in a few queries."""
+def whole_runs(limit: int) -> list[Run]:
+    """Return the newest runs of all rules in all VPCs that came to their end."""
     found: list[Run] = []
-    first = now.replace(day=1)
-    for _ in range(months):
-        cursor = None
-        for _ in range(_MOST_QUERIES):
-            page = runs.query(f"{first:%Y-%m}", index="ByMonth", limit=_PER_QUERY, cursor=cursor)
-            found += [one for one in page.records if one.kind in kinds]
-            cursor = page.cursor
-            if len(found) >= limit:
-                return found[:limit]
-            if cursor is None:
-                break
-        first = (first - timedelta(days=1)).replace(day=1)
+    cursor = None
+    while len(found) < limit:
+        page = runs.query(WHOLE, index="ByShelf", limit=limit - len(found), cursor=cursor)
+        found += page.records
+        cursor = page.cursor
+        if cursor is None:
+            break
     return found

@@ -103,9 +103,6 @@ API_ALLOWED_ORIGINS = env.list("PORTICO_API_ALLOWED_ORIGINS", default=[])
 
 # --- Tag policies -----------------------------------------------------------------------------------------------------
 
-# A scheduled run that would change more instances than this, or more of those it read, changes none.
-POLICY_MOST_CHANGES = env.int("PORTICO_POLICY_MOST_CHANGES", default=None)
-POLICY_MOST_PERCENT = env.int("PORTICO_POLICY_MOST_PERCENT", default=None)
 # A rule that was written in a hurry must not end a fleet by the hour.
 POLICY_MOST_ENDED = env.int("PORTICO_POLICY_MOST_ENDED", default=10)
 # The cap of the scheduled run: if more instances, or a larger share of them, would change, nothing is.

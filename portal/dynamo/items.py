@@ -30,6 +30,8 @@ class Item(models.Model):
 
     # The item's attribute values as they were read; empty for one that is not stored yet.
     item: Mapping[str, Any]
+    # What a form said that it was opened on, where another page lies between; empty where it is opened on `item`.
+    opened_as = ""
 
     objects: ClassVar[Any] = models.Manager.from_queryset(ItemQuerySet)()
 

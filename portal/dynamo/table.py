@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, NoReturn, TypeVar
 
@@ -145,10 +145,13 @@ class Table(Generic[R]):
     def _cursor(self, item: Mapping[str, Any], key: tuple[str, ...], salt: str) -> str:
         return signing.dumps({name: item[name] for name in {*self.key, *key}}, salt=salt, compress=True)
 
-    def add(self, record: R) -> None:
-        """Store a new record. Raises Conflict if its key is taken."""
+    def add(self, record: R, *, together_with: Sequence[Any] = ()) -> None:
+        """Store a new record, `together_with` other writes or not at all. Raises Conflict if its key is taken."""
         request = self.putting(record)
         try:
+            if together_with:
+                aws.client("dynamodb").transact_write_items(TransactItems=[{"Put": request}, *together_with])
+                return
             aws.client("dynamodb").put_item(**request)
         except ClientError as error:
             # After a lost reply the client sends it again, and meets what the first try stored.
@@ -210,6 +213,9 @@ class Table(Generic[R]):
 
     @staticmethod
     def _conflict(error: ClientError) -> NoReturn:
+        reasons: Any = error.response.get("CancellationReasons") or [{}]
+        if reasons[0].get("Code") == "ConditionalCheckFailed":
+            raise Conflict(from_item(reasons[0]["Item"]) if reasons[0].get("Item") else None) from error
         if aws.error_code(error) == "ConditionalCheckFailedException":
             item: Any = error.response.get("Item")
             raise Conflict(from_item(item) if item else None) from error

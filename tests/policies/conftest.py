@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -34,19 +35,26 @@ USER = {
 }
 
 
+@cache
+def _elsewhere(cloud: TestCloud) -> Any:
+    return cloud.cloud.client("ec2", region="us-east-1")
+
+
 class Instances:
     """The instances of the local cloud's EC2, as its administrator sees them."""
 
     def __init__(self, cloud: TestCloud) -> None:
         self.cloud = cloud
         self.ec2 = cloud.admin("ec2")
+        self.elsewhere = _elsewhere(cloud)
         self._http = urllib3.PoolManager()
         self.terminate_all()
 
     def terminate_all(self) -> None:
-        if ids := [one["InstanceId"] for one in self.all()]:
+        for ec2 in (self.ec2, self.elsewhere):
+            ids = [one["InstanceId"] for one in self.all(ec2)]
             for start in range(0, len(ids), 1000):
-                self.ec2.terminate_instances(InstanceIds=ids[start : start + 1000])
+                ec2.terminate_instances(InstanceIds=ids[start : start + 1000])
 
     def launch(
         self,
@@ -72,13 +80,13 @@ class Instances:
         self.cloud.forget_calls()
         return [one for launched in json.loads(answer.data) for one in launched["instances"]]
 
-    def all(self) -> list[dict[str, Any]]:
+    def all(self, ec2: Any) -> list[dict[str, Any]]:
         alive = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
-        pages = self.ec2.get_paginator("describe_instances").paginate(Filters=alive)
+        pages = ec2.get_paginator("describe_instances").paginate(Filters=alive)
         return [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
 
     def tags(self, instance_id: str, *, region: str = REGION) -> dict[str, str]:
-        ec2 = self.ec2 if region == REGION else self.cloud.cloud.client("ec2", region=region)
+        ec2 = self.ec2 if region == REGION else self.elsewhere
         [reservation] = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
         return {one["Key"]: one["Value"] for one in reservation["Instances"][0].get("Tags", [])}
 
@@ -142,6 +150,13 @@ def queued(cloud: TestCloud) -> Callable[[], list[str]]:
         return [json.loads(one["Body"])["RunId"] for one in messages.get("Messages", [])]
 
     return take
+
+
+def newest_runs() -> list[Run]:
+    """Return the runs that began this month and the month before, the newest first."""
+    now = datetime.now(UTC)
+    months = [now, now.replace(day=1) - timedelta(days=1)]
+    return [one for month in months for one in runs.query(f"{month:%Y-%m}", index="ByMonth", limit=50).records]
 
 
 def all_of(run: Run) -> dict[str, Finding]:

@@ -10,8 +10,8 @@ import pytest
 
 from policies import applying, engine, findings, lease, progress, reading, report, tasks, undo
 from policies.instance import DEADLINE_KEY, Finding, Outcome
-from policies.runs import Kind, State, history, runs
-from tests.policies.conftest import ARTICLE, all_of
+from policies.runs import Kind, State, runs
+from tests.policies.conftest import ARTICLE, all_of, newest_runs
 from tests.policies.test_going_on import COST, TEAM, PowerCut, cut_after, go_on
 from tests.policies.test_tasks import Context, launch_event, message, scheduled
 from tests.policies.test_untagged import set_mark
@@ -46,7 +46,7 @@ def test_cancelling_after_a_kill_keeps_the_record(instances, begin, monkeypatch,
     assert instances.tags(one)["Cost"] == "shared"
     engine.cancel(run_id, by=operator)
     run = go_on(run_id)
-    assert run.state is State.CANCELLED
+    assert run.is_over
     assert [c.outcome for c in all_of(run)[one].changes] == [Outcome.DONE]
     undo.start(run, by=operator, now=datetime.now(UTC))
 
@@ -129,6 +129,7 @@ def test_undo_does_not_restore_a_deadline_that_is_over(instances, write_rules, r
     instances.ec2.delete_tags(Resources=[one], Tags=[{"Key": "Name"}])
     undoing = undo.start(run, by=operator, now=datetime.now(UTC))
     engine.step(undoing.run_id, until=time.monotonic() + 600)
+    assert DEADLINE_KEY not in instances.tags(one)
     tasks.enforce(scheduled(), Context())
     assert instances.state(one) == "running"
 
@@ -310,5 +311,5 @@ def test_a_schedule_that_comes_twice_does_not_end_the_run_under_way(instances, w
 
     monkeypatch.setattr(engine, "_go_on", go)
     tasks.enforce(event, Context())
-    [run] = history(5, now=datetime.now(UTC))
+    [run] = newest_runs()
     assert run.state is State.DONE

@@ -81,3 +81,15 @@ def test_it_says_what_it_ended(instances, write_rules, capsys):
 def test_without_rules_it_says_why_nothing_was_read(instances, capsys):
     call_command("enforce_policies", "--dry-run")
     assert "No rule is enabled" in capsys.readouterr().out
+
+
+def test_it_ends_no_more_than_the_hourly_run_may_unless_it_is_told_to(instances, write_rules, settings):
+    write_rules({**COST, "Untagged": "terminate"})
+    some = instances.launch(*[{} for _ in range(11)])
+    for one in some:
+        set_mark(instances, one, "terminate", datetime.now(UTC) - timedelta(hours=1))
+    with pytest.raises(SystemExit):
+        call_command("enforce_policies")
+    assert {instances.state(one) for one in some} == {"running"}
+    call_command("enforce_policies", "--most-ended", "11")
+    assert {instances.state(one) for one in some} == {"terminated"}

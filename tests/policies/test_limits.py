@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from botocore.exceptions import ClientError
 
 from policies import applying, engine, progress
-from policies.instance import DEADLINE_KEY, Outcome
+from policies.instance import Outcome
 from policies.runs import Kind
 from portal import aws
 from portal.dynamo.values import from_item
 from tests.policies.conftest import ARTICLE, all_of
 from tests.policies.test_going_on import COST, TEAM, go_on
+from tests.policies.test_untagged import set_mark
 
 
 def test_a_launch_without_a_name_is_not_asked_for_again(instances, write_rules, run_rules, cloud):
@@ -86,8 +87,8 @@ def test_one_refused_tag_costs_the_other_rules_nothing(instances, write_rules, r
 def test_a_rule_that_was_switched_off_terminates_nothing(instances, write_rules, monkeypatch):
     stern = {**COST, "Untagged": "terminate", "GraceDays": 1}
     write_rules(stern)
-    past = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
-    [one] = instances.launch({DEADLINE_KEY: f"terminate {past}"})
+    [one] = instances.launch({})
+    set_mark(instances, one, "terminate", datetime.now(UTC) - timedelta(hours=1))
     run = engine.begin(Kind.ENFORCE, by=None, now=datetime.now(UTC))
     with monkeypatch.context() as patch:
         patch.setattr(applying, "_do", lambda *_: (_ for _ in ()).throw(progress.Paused()))
@@ -100,5 +101,7 @@ def test_a_rule_that_was_switched_off_terminates_nothing(instances, write_rules,
 def test_leases_expire(instances, write_rules, run_rules, cloud):
     write_rules(COST)
     run = run_rules(Kind.PREVIEW)
-    items = [from_item(one) for one in cloud.items("policy_runs")]
-    assert all("ExpiresAt" in one for one in items if run.run_id in one["RunId"])
+    items = [from_item(one) for one in cloud.items("policy_findings")]
+    leases = [one for one in items if one["RunId"] == f"lease:{run.run_id}"]
+    assert len(leases) == 1
+    assert "ExpiresAt" in leases[0]

@@ -12,9 +12,9 @@ from django.core.management import call_command
 from policies import applying, engine, lease, lookup, reading, tasks, undo
 from policies import instances as ec2
 from policies.instance import DEADLINE_KEY, Outcome
-from policies.runs import Kind, history, new, runs
+from policies.runs import Kind, new, runs
 from portal import aws
-from tests.policies.conftest import ARTICLE, all_of
+from tests.policies.conftest import ARTICLE, all_of, newest_runs
 from tests.policies.test_going_on import COST, TEAM, go_on
 from tests.policies.test_tasks import Context, scheduled
 from tests.policies.test_untagged import set_mark
@@ -202,7 +202,7 @@ def test_ctrl_c_in_a_call_keeps_the_record(instances, write_rules, monkeypatch, 
         with pytest.raises(CommandError, match="can be undone"):
             call_command("enforce_policies")
     tasks.enforce(scheduled(), Context())
-    [run] = [one for one in history(5, now=datetime.now(UTC)) if one.by_sub]
+    [run] = [one for one in newest_runs() if one.by_sub]
     assert run.is_over
     undo.start(run, by=operator, now=datetime.now(UTC))
 

@@ -6,13 +6,12 @@ import os
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from types import SimpleNamespace
 
 from policies import engine, lease
 from policies.instance import Outcome
-from policies.runs import State, history
-from tests.policies.conftest import all_of
+from policies.runs import State
+from tests.policies.conftest import all_of, newest_runs
 
 COST = {"RuleId": 9, "TagKey": "Cost", "Action": "Update", "Required": "Y", "Default": "shared"}
 TEAM = {"RuleId": 10, "TagKey": "Team", "Action": "Update", "Required": "Y", "Default": "core"}
@@ -40,7 +39,7 @@ def test_kill_9_loses_no_record_of_what_was_changed(instances, write_rules, clou
     process.wait()
     cloud.faults.clear()
 
-    [run] = history(5, now=datetime.now(UTC))
+    [run] = newest_runs()
     assert run.state is State.APPLYING
     planned = {one: finding.changes[0].old for one, finding in all_of(run).items()}
     assert planned == dict.fromkeys(some)

@@ -323,3 +323,38 @@ def test_a_catastrophic_pattern_never_holds_up_a_run() -> None:
     assert {test("a" * 240 + f"!{number}") for number in range(10_000)} == {None}
     assert time.process_time() - began < 5
     assert test("blue") is True
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?:(?:(?:a?){500}){500}){500}",
+        "(?:(?:(?:a?){100}){100}){40}",
+        "((a{1000}){1000}){1000}",
+        "a{200000}",
+        "([a-z]{400}x){400}",
+        "(a{2,}){50001}",
+    ],
+)
+def test_a_pattern_that_would_be_enormous_is_refused_before_it_is_compiled(pattern: str) -> None:
+    [problem] = problems({**GOOD, "AllowedPattern": pattern})
+    assert problem.field == "allowed_pattern"
+    assert "repetitions" in problem.text
+
+
+ORDINARY = [
+    "P-[0-9]{4}",
+    "[a-z]{1,63}(\\.[a-z]{1,63}){0,10}",
+    "a{2,3}b{4}",
+    "x{,5}",
+    "\\{9999999\\}",
+    "[{9}]{3}",
+    "(?:ab|c){100}",
+    "{}",
+    "a{b}",
+]
+
+
+@pytest.mark.parametrize("pattern", ORDINARY)
+def test_an_ordinary_pattern_is_taken(pattern: str) -> None:
+    assert not problems({**GOOD, "Default": "", "Action": "UserLookup", "AllowedPattern": pattern})

@@ -49,8 +49,11 @@ def put(kind=Kind.ENFORCE, *found, state=State.DONE, now=None, **facts):
     for packed in findings.pack(found):
         findings.put(run.run_id, number, packed, expires_at=None)
         number += 1
-    finished = {"finished_at": run.started_at + timedelta(seconds=72)} if state in OVER else {}
-    run = run.model_copy(update={"state": state, "pages": number, **finished, **facts})
+    facts = {"pages": number, **facts}
+    if state in OVER:
+        run = run.model_copy(update=facts).over(state, now=run.started_at + timedelta(seconds=72), **facts)
+    else:
+        run = run.model_copy(update={"state": state, **facts})
     runs.add(run)
     return run
 

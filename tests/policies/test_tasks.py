@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings
@@ -13,6 +13,7 @@ from policies import engine, lease, tasks
 from policies.runs import Kind, State, runs
 from portal.dynamo.values import from_item
 from tests.policies.conftest import ARTICLE, all_of
+from tests.policies.test_untagged import set_mark
 
 COST = {"RuleId": 9, "TagKey": "Cost", "Action": "Update", "Required": "Y", "Default": "shared"}
 
@@ -175,3 +176,64 @@ def test_a_launch_reaches_the_rules_through_eventbridge_and_the_queue(instances,
     assert tags["ProjectCode"] == "Proj007"
     # The administrator of the local cloud launched it.
     assert tags["CreatedBy"] == "root account"
+
+
+def test_the_hourly_run_ends_no_more_than_it_may(instances, write_rules, cloud, settings):
+    settings.POLICY_MOST_ENDED = 1
+    write_rules({**COST, "Untagged": "terminate"})
+    some = instances.launch({}, {}, {"Name": "web"})
+    for one in some[:2]:
+        set_mark(instances, one, "terminate", datetime.now(UTC) - timedelta(hours=1))
+    tasks.enforce(scheduled(), Context())
+    [run] = stored(cloud)
+    assert run["State"] == "stopped by the cap"
+    assert "2 instances would be stopped or terminated, and at most 1 may" in run["Problems"][0]
+    assert [instances.state(one) for one in some] == ["running"] * 3
+    assert instances.tags(some[2]) == {"Name": "web"}
+    settings.POLICY_MOST_ENDED = 2
+    tasks.enforce(scheduled("another-event"), Context())
+    assert [instances.state(one) for one in some] == ["terminated", "terminated", "running"]
+
+
+@pytest.mark.parametrize("cap", [{"POLICY_MOST_CHANGES": 1}, {"POLICY_MOST_PERCENT": 50}])
+def test_the_hourly_run_changes_no_more_than_it_may(instances, write_rules, cloud, settings, cap):
+    for name, value in cap.items():
+        setattr(settings, name, value)
+    write_rules(COST)
+    some = instances.launch({"Name": "a"}, {"Name": "b"})
+    tasks.enforce(scheduled(), Context())
+    assert stored(cloud)[0]["State"] == "stopped by the cap"
+    assert not any("Cost" in instances.tags(one) for one in some)
+
+
+def test_a_run_whose_audit_entry_is_not_written_does_not_begin(instances, write_rules, cloud, operator):
+    write_rules(COST)
+    cloud.faults.add(service="dynamodb", action="TransactWriteItems", kind="error")
+    with pytest.raises(Exception, match="TransactWriteItems"):
+        engine.start(Kind.ENFORCE, by=operator, now=datetime.now(UTC))
+    cloud.faults.clear()
+    assert stored(cloud) == []
+
+
+def test_cancelling_a_run_that_only_tells_of_it_leaves_what_it_came_to(
+    instances, write_rules, cloud, operator, queued, monkeypatch
+):
+    write_rules(COST)
+    instances.launch({"Name": "web"})
+    run = engine.begin(Kind.ENFORCE, by=operator, now=datetime.now(UTC))
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.report, "publish", die)
+        with pytest.raises(KeyboardInterrupt):
+            engine.step(run.run_id, until=time.monotonic() + 600)
+    assert runs.get(run.run_id).state is State.TELLING
+    cloud.forget_calls()
+    engine.cancel(run.run_id, by=operator)
+    # Nothing of it in the request: whoever takes the message ends it.
+    assert {service for service, _ in cloud.calls()} <= {"dynamodb", "sqs"}
+    assert queued() == [run.run_id]
+    tasks.go_on(message({"RunId": run.run_id}), Context())
+    assert (runs.get(run.run_id).state, runs.get(run.run_id).changed) == (State.DONE, 1)

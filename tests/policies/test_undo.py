@@ -101,3 +101,28 @@ def test_a_tag_that_was_set_at_the_last_moment_survives_its_undoing(
     monkeypatch.setattr(applying.instances, "untag", set_first)
     engine.step(undoing.run_id, until=time.monotonic() + 600)
     assert instances.tags(one)["ProjectCode"] == "just now"
+
+
+def test_a_region_that_cannot_be_read_is_undone_another_time(instances, write_rules, run_rules, operator, monkeypatch):
+    from policies import reading
+
+    write_rules({**ARTICLE[0], "Regions": ["eu-west-1", "us-east-1"]})
+    [here], [there] = instances.launch({"Name": "a"}), instances.launch({"Name": "b"}, region="us-east-1")
+    run = run_rules()
+    real = reading.instances.some
+
+    def some(region, ids):
+        if region == "us-east-1":
+            raise reading.instances.Unavailable("AuthFailure")
+        return real(region, ids)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading.instances, "some", some)
+        undoing = undo.start(run, by=operator, now=datetime.now(UTC))
+        undone = engine.step(undoing.run_id, until=time.monotonic() + 600)
+    assert instances.tags(here) == {"Name": "a"}
+    assert instances.tags(there, region="us-east-1")["ProjectCode"] == "Proj007"
+    assert (undone.changed, undone.failed) == (1, 1)
+    again = undo.start(runs.get(run.run_id), by=operator, now=datetime.now(UTC))
+    engine.step(again.run_id, until=time.monotonic() + 600)
+    assert instances.tags(there, region="us-east-1") == {"Name": "b"}

@@ -65,6 +65,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--percent", type=percent, metavar="P", help="change nothing if more than P %% of them would change"
         )
+        parser.add_argument(
+            "--most-ended",
+            type=most,
+            metavar="N",
+            default=settings.POLICY_MOST_ENDED,
+            help="change nothing if more than N instances would be stopped or terminated (default: %(default)s)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         kind = Kind.PREVIEW if options["dry_run"] else Kind.ENFORCE
@@ -75,6 +82,7 @@ class Command(BaseCommand):
             vpc_ids=options["vpc"],
             most_changes=options["most"],
             most_percent=options["percent"],
+            most_ended=options["most_ended"],
         )
         try:
             run = engine.step(run.run_id, until=time.monotonic() + _HOURS, on_progress=self._show)
