@@ -2,13 +2,13 @@
 
 import json
 import signal
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+from botocore.validate import ParamValidator
 
 from tests.localcloud.fleet import AUTO_SCALING, RIDER, described, launched, new_vpc_id, refusal
 from tests.localcloud.roles import allow, make_role, session_of
@@ -223,6 +223,30 @@ def test_pages_are_newest_first_and_complete(cloud: RunningCloud, region: str) -
     assert found == [ids[1], ids[2], ids[0]]
 
 
+def test_every_member_of_an_answer_is_one_of_the_service_model(cloud: RunningCloud, region: str) -> None:
+    launched(cloud, region=region, record=True)
+    launched(cloud, region=region, record=True, identity=AUTO_SCALING)
+    trail = cloud.client("cloudtrail", region=region)
+    bodies: list[bytes] = []
+
+    def keep(response_dict: dict[str, Any], **_: Any) -> None:
+        bodies.append(response_dict["body"])
+
+    trail.meta.events.register("before-parse.cloudtrail.LookupEvents", keep)
+    attribute = {"AttributeKey": "EventName", "AttributeValue": "RunInstances"}
+    parsed = trail.lookup_events(LookupAttributes=[attribute], MaxResults=1)
+    del parsed["ResponseMetadata"]
+    shape = trail.meta.service_model.operation_model("LookupEvents").output_shape
+    assert not ParamValidator().validate(parsed, shape).has_errors()
+    sent = json.loads(bodies[0])
+    event, members = sent["Events"][0], shape.members["Events"].member.members
+    assert sent.keys() == {"Events", "NextToken"} <= shape.members.keys()
+    # An event of a service has no access key; all others have every member.
+    assert event.keys() <= members.keys()
+    assert members.keys() - event.keys() <= {"AccessKeyId"}
+    assert event["Resources"][0].keys() == members["Resources"].member.members.keys()
+
+
 def test_token_is_good_for_its_own_request_only(cloud: RunningCloud, region: str) -> None:
     for hours in (1, 2):
         launched(cloud, region=region, record=True, at=hours_ago(hours))
@@ -376,13 +400,11 @@ def test_malformed_launch_is_refused_whole(cloud: RunningCloud, region: str, wro
     assert described(cloud.client("ec2", region=region)) == []
 
 
-def test_thousands_of_launches_take_seconds(start: Start) -> None:
+def test_thousands_are_launched_at_once(start: Start) -> None:
     cloud = start()
-    launches = [{"instances": 1, "identity": RIDER, "at": "2026-11-01T10:00:00Z"}] * 1000
-    began = time.monotonic()
+    launches = [{"instances": 1, "identity": RIDER, "at": hours_ago(1)}] * 1000
     for _ in range(3):
         assert len(cloud.control("POST", "/_portico/launches", launches)) == 1000
-    assert time.monotonic() - began < 10  # a fifth of it, on a machine that does nothing else
     assert len(looked_up(cloud, "eu-west-1")) == 50
 
 
