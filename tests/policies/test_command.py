@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -93,3 +94,13 @@ def test_it_ends_no_more_than_the_hourly_run_may_unless_it_is_told_to(instances,
     assert {instances.state(one) for one in some} == {"running"}
     call_command("enforce_policies", "--most-ended", "11")
     assert {instances.state(one) for one in some} == {"terminated"}
+
+
+def test_a_terminal_sees_how_far_it_is(instances, write_rules, capsys, monkeypatch):
+    write_rules(COST)
+    instances.launch({"Name": "web"})
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    call_command("enforce_policies")
+    shown = capsys.readouterr().err
+    assert "reading: 1 instances read, 1 to change" in shown
+    assert "done: 1 instances read, 1 to change, 1 changed" in shown

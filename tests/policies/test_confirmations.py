@@ -55,7 +55,7 @@ def test_a_run_of_what_was_previewed_is_of_the_same_vpcs(asks, write_rules, oper
     assert vpc in asks.get(address).content.decode()
     for typed_, expected in [("", (vpc,)), ("vpc-0fedcba9876543210", (vpc,)), (vpc, (vpc,))]:
         response = asks.post(address, {"most_changes": "", "most_percent": "", "vpc_ids": typed_})
-        run_id = response["Location"].removeprefix(RUNS).partition("/")[0].replace("_2D", "-")
+        run_id = response["Location"].removeprefix(RUNS).partition("/")[0]
         assert runs.get(run_id).vpc_ids == expected
 
 
