@@ -52,8 +52,7 @@ def start(kind: Kind, *, by: audit.Actor | None, now: datetime, **facts: Any) ->
     run = begin(kind, by=by, now=now, **facts)
     try:
         queue.send(run.run_id)
-    except Exception:
-        # Whoever is told that it failed must not find it done an hour later.
+    except Exception:  # whatever it was: whoever is told that it failed must not find it done an hour later
         drop(run.run_id, now=now, why="It could not be put into the queue.")
         raise
     return run

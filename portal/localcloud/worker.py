@@ -106,7 +106,7 @@ def invoke(handler: Handler, event: dict[str, Any]) -> bool:
     context = Context()
     try:
         handler(event, context)
-    except Exception:
+    except Exception:  # whatever a function raises is a failed invocation, as on Lambda
         log.exception("invocation %s failed", context.aws_request_id)
         return False
     return True
@@ -208,7 +208,7 @@ def _for_ever(act: Callable[[], object]) -> None:
     while True:
         try:
             act()
-        except Exception:
+        except Exception:  # the loop goes on whatever happens, as the event source mapping does
             log.exception("the local cloud did not answer")
             time.sleep(_AFTER_A_FAILURE_SECONDS)
 

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import urllib3
 from django.conf import settings
+from django.test import Client
 
-from policies import engine, findings, trail
+from policies import engine, findings, queue, trail
 from policies.instance import Finding
 from policies.runs import Kind, Run, runs
 from portal.dynamo.values import to_item
 from portal.localcloud.cloud import REGION
-from tests.conftest import TestCloud
+from tests.conftest import SignedUp, TestCloud
 
 ARTICLE = [
     {"RuleId": 1, "TagKey": "ProjectCode", "Action": "Update", "Required": "Y", "Default": "Proj007"},
@@ -115,6 +116,20 @@ def write_rules(cloud: TestCloud) -> Callable[..., None]:
         cloud.forget_calls()
 
     return put
+
+
+@pytest.fixture
+def asks(client_for: Callable[..., Client], operator: SignedUp) -> Client:
+    """An operator's client."""
+    return client_for(operator)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The runs that were put into the queue: no worker is there to take them out again."""
+    some: list[str] = []
+    monkeypatch.setattr(queue, "send", some.append)
+    return some
 
 
 @pytest.fixture

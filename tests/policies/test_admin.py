@@ -8,12 +8,14 @@ import json
 import pytest
 from django.conf import settings
 
-from policies import queue
 from policies.runs import Kind, State, runs
 from portal.dynamo.values import from_item, to_item
 from tests.html import page_problems
 from tests.policies.conftest import ARTICLE
 from tests.rides.test_admin import audited, row_form, text, typed
+
+pytestmark = pytest.mark.usefixtures("sent")
+
 
 LIST = "/admin/policies/tagpolicy/"
 ADD = f"{LIST}add/"
@@ -56,19 +58,6 @@ def stored(cloud):
 
 def errors(response):
     return {name: " ".join(said) for name, said in response.context["adminform"].form.errors.items()}
-
-
-@pytest.fixture
-def asks(client_for, operator):
-    return client_for(operator)
-
-
-@pytest.fixture(autouse=True)
-def sent(monkeypatch):
-    """The runs that were put into the queue: no worker is there to take them out again."""
-    some = []
-    monkeypatch.setattr(queue, "send", some.append)
-    return some
 
 
 # --- The list ---------------------------------------------------------------------------------------------------------

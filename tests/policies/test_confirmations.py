@@ -6,31 +6,22 @@ from datetime import UTC, datetime
 
 import pytest
 
-from policies import engine, queue
+from policies import engine
 from policies.report_table import harmless
 from policies.runs import Kind, runs
 from portal.dynamo.values import from_item
 from tests.policies.conftest import ARTICLE
 from tests.policies.test_admin import LIST, change, errors, row_form, stored, text, typed
 
+pytestmark = pytest.mark.usefixtures("sent")
+
 RUNS = "/admin/policies/policyrun/"
-
-
-@pytest.fixture
-def asks(client_for, operator):
-    return client_for(operator)
-
-
-@pytest.fixture(autouse=True)
-def sent(monkeypatch):
-    some = []
-    monkeypatch.setattr(queue, "send", some.append)
-    return some
 
 
 def test_who_comes_back_from_a_preview_is_told_what_others_changed_since_the_form_was_opened(
     cloud, asks, write_rules, sent
 ):
+
     write_rules(ARTICLE[0])
     asks.post(change(1), {**typed(asks.get(change(1)), description="Mine"), "_preview": "Preview"})
     write_rules({**ARTICLE[0], "Default": "Theirs"})
