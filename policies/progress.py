@@ -40,7 +40,7 @@ class Progress:
         self._on_progress = on_progress
         # The pages as they are stored: some ten bytes an instance.
         self._packed: dict[int, bytes] = {}
-        self._saved_at = 0.0
+        self._saved_at = self._asked_at = 0.0  # by time.monotonic()
         # An earlier invocation may have written what its findings do not say.
         self.was_applying = run.state is State.APPLYING
         # Since when everything that is still to be done was read, if it was.
@@ -73,8 +73,8 @@ class Progress:
 
     def _is_cancelled(self) -> bool:
         """Tell whether somebody asked for the end, as of a second ago."""
-        if not self.run.cancel_asked and time.monotonic() - self._saved_at > OFTEN_SECONDS:
-            self._saved_at = time.monotonic()
+        if not self.run.cancel_asked and time.monotonic() - max(self._saved_at, self._asked_at) > OFTEN_SECONDS:
+            self._asked_at = time.monotonic()
             stored = runs.get(self.run.run_id, consistent=True)
             self.run = self.run.model_copy(update={"cancel_asked": stored.cancel_asked})
         return self.run.cancel_asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -196,3 +197,21 @@ def test_throttling_is_waited_out(instances, begin, cloud):
     run = go_on(run_id)
     assert (run.state, run.changed, run.failed) == (State.DONE, 1, 0)
     assert instances.tags(one)["Cost"] == "shared"
+
+
+def test_how_far_it_is_is_saved_each_second_and_so_often_it_is_asked_whether_to_stop(begin, monkeypatch, cloud):
+    clock = [1000.0]
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    run = runs.get(begin(COST))
+    held = SimpleNamespace(renew=lambda: None)
+    work = progress.Progress(run, until=float("inf"), held=held)
+    work.save(read=1)
+    cloud.forget_calls()
+    for changed in range(1, 9):  # a call each half a second
+        clock[0] += 0.5
+        work.check()
+        work.save_now_and_then(changed=changed)
+    calls = cloud.calls()
+    assert 2 <= calls["dynamodb", "UpdateItem"] <= 4
+    assert calls["dynamodb", "GetItem"] <= 4
+    assert runs.get(run.run_id).changed >= 6
