@@ -1,6 +1,7 @@
 """Instances in a VPC of their own, as the tests of the EC2 and CloudTrail stand-ins need them."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -37,6 +38,10 @@ AUTO_SCALING = {
 
 def new_vpc_id() -> str:
     return f"vpc-{uuid.uuid4().hex[:17]}"
+
+
+def hours_ago(hours: float) -> str:
+    return (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def launched(cloud: RunningCloud, count: int = 1, **fields: Any) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.localcloud.fleet import AUTO_SCALING, launched
+from tests.localcloud.fleet import AUTO_SCALING, hours_ago, launched
 from tests.localcloud.running_cloud import ACCOUNT_ID, RunningCloud, wait_until
 
 
@@ -111,7 +111,7 @@ def test_launch_arrives_in_the_queue(cloud: RunningCloud, name: str, region: str
 def test_launch_of_now_arrives_and_one_of_the_past_only_if_told(cloud: RunningCloud, name: str, region: str) -> None:
     cloud.client("cloudformation", region=region).create_stack(StackName=name, TemplateBody=template(name))
     url = outputs_of(cloud, name, region)["Launches"]
-    at = "2026-11-01T10:00:00Z"
+    at = hours_ago(26 * 24)
     now = launched(cloud, region=region, record=True, identity=AUTO_SCALING)
     launched(cloud, region=region, record=True, at=at)
     told = launched(cloud, region=region, record=True, at=at, deliver=True)
