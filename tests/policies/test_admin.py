@@ -426,6 +426,9 @@ def test_stopping_and_terminating_must_be_confirmed(cloud, asks):
     assert response.context["has_errors"]
     assert '<a href="#id_sure">I understand' in response.content.decode()
     assert "data-error-summary" in response.content.decode()
+    # Django's script would take the focus from the summary.
+    assert "change_form.js" not in response.content.decode()
+    assert "change_form.js" in asks.get(ADD).content.decode()
     assert "Please correct the error" not in text(response)
     assert not page_problems(response.content.decode())
     # A new description is no reason to ask again; another scope is.
