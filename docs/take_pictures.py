@@ -20,6 +20,7 @@ PICTURES = ROOT / "docs" / "pictures"
 TAKEN = [
     ("light", "rider", "/rides/", ".leaflet-container", "rides"),
     ("dark", "operator", "/admin/rides/unicorn/", ".leaflet-container", "admin"),
+    ("light", "author", "/documents/edit/welcome/", "#preview h1", "documents"),
     ("light", "operator", "/admin/policies/policyrun/compliance/", "canvas", "policies"),
 ]
 

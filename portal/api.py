@@ -17,6 +17,8 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
+from documents.api import preview_router as preview
+from documents.api import router as documents
 from portal import api_docs
 from portal.accounts.api import Caller
 from portal.accounts.api import router as me
@@ -94,7 +96,7 @@ def json_only(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 api = Api(
     title="Portico",
     version="1",
-    description="Ask for unicorns, and for who you are. Sign in with an ID token of the user pool.",
+    description="Ask for unicorns, keep documents, make PDFs. Sign in with an ID token of the user pool.",
     auth=Caller(),
     parser=StrictJson(),
     openapi_url="/api/openapi.json",
@@ -173,3 +175,5 @@ def unexpected(request: HttpRequest, exception: Exception) -> HttpResponse:
 api.add_router("", me)
 api.add_router("/ride", rides)
 api.add_router("/api/aws-credentials", aws_credentials)
+api.add_router("/documents", documents)
+api.add_router("/preview", preview)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 
@@ -23,7 +24,9 @@ class Failure(Schema):
     Reference: str = Field(description="What finds it in the logs")
 
 
-JSON_PATHS = ("/ride", "/me", "/api/")
+JSON_PATHS = ("/ride", "/me", "/api/", "/preview", "/documents")
+# Addresses beneath one of them that are a page's, or what a page links to.
+_NOT_JSON = re.compile(r"/documents/(?:.*/|(?:download|file|images)/.*)", re.DOTALL)
 
 _WORDS = {
     400: ("That request was not understood", "Something in it is missing or malformed."),
@@ -39,7 +42,7 @@ _WORDS = {
 
 def is_api(request: HttpRequest) -> bool:
     """Tell whether the request is for one of the JSON paths, e.g. /ride or /ride/abc, but not the page /rides/."""
-    return any(
+    return not _NOT_JSON.fullmatch(request.path) and any(
         request.path == path or request.path.startswith(path if path.endswith("/") else path + "/")
         for path in JSON_PATHS
     )

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
+from urllib.parse import quote
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -95,10 +96,12 @@ class PagesForBrowsers:
 
 
 def _page_of(path: str) -> str | None:
-    if path in ("/ride", "/me"):
-        return {"/ride": "/rides/", "/me": "/profile/"}[path]
-    ride = re.fullmatch(r"/ride/([\w-]+)", path)
-    return f"/rides/{ride[1]}/" if ride else None
+    if path in ("/ride", "/me", "/documents"):
+        return {"/ride": "/rides/", "/me": "/profile/", "/documents": "/documents/"}[path]
+    if ride := re.fullmatch(r"/ride/([\w-]+)", path):
+        return f"/rides/{ride[1]}/"
+    document = re.fullmatch(r"/documents/(?!(?:download|file|images)/)(.*[^/])", path)
+    return f"/documents/edit/{quote(document[1])}/" if document else None
 
 
 class ReferenceFilter(logging.Filter):

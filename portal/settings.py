@@ -30,6 +30,7 @@ TABLES = {
         "sessions",
         "people",
         "documents",
+        "renders",
         "audit",
         "tag_policies",
         "policy_runs",
@@ -37,6 +38,8 @@ TABLES = {
     )
 }
 DOCUMENTS_BUCKET = env.str("PORTICO_DOCUMENTS_BUCKET")
+DOCUMENT_EVENTS_QUEUE_URL = env.str("PORTICO_DOCUMENT_EVENTS_QUEUE_URL")
+RENDERS_QUEUE_URL = env.str("PORTICO_RENDERS_QUEUE_URL")
 POLICY_RUNS_QUEUE_URL = env.str("PORTICO_POLICY_RUNS_QUEUE_URL")
 LAUNCHES_QUEUE_URL = env.str("PORTICO_LAUNCHES_QUEUE_URL")
 DEAD_LETTER_QUEUE_URL = env.str("PORTICO_DEAD_LETTER_QUEUE_URL")
@@ -126,7 +129,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
-DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # a document of a megabyte, however its JSON is written; Lambda takes 6
 CSRF_FAILURE_VIEW = "portal.errors.csrf_failure"
 
 INSTALLED_APPS = [
@@ -143,6 +146,7 @@ INSTALLED_APPS = [
     "portal.people",
     "portal.apps.PortalConfig",
     "rides",
+    "documents",
     "policies",
 ]
 if LOCAL_CLOUD:

@@ -96,7 +96,13 @@ class TestCloud:
         return [message["Body"] for queue in queues for message in queue]
 
     def empty_queues(self) -> None:
-        for url in (settings.POLICY_RUNS_QUEUE_URL, settings.LAUNCHES_QUEUE_URL, settings.DEAD_LETTER_QUEUE_URL):
+        for url in (
+            settings.POLICY_RUNS_QUEUE_URL,
+            settings.LAUNCHES_QUEUE_URL,
+            settings.DOCUMENT_EVENTS_QUEUE_URL,
+            settings.RENDERS_QUEUE_URL,
+            settings.DEAD_LETTER_QUEUE_URL,
+        ):
             if self.messages(url):
                 self.admin("sqs").purge_queue(QueueUrl=url)
 

@@ -12,12 +12,13 @@ _TABLES = (
     "SESSIONS",
     "PEOPLE",
     "DOCUMENTS",
+    "RENDERS",
     "AUDIT",
     "TAG_POLICIES",
     "POLICY_RUNS",
     "POLICY_FINDINGS",
 )
-_QUEUES = ("POLICY_RUNS", "LAUNCHES", "DEAD_LETTER")
+_QUEUES = ("POLICY_RUNS", "LAUNCHES", "DOCUMENT_EVENTS", "RENDERS", "DEAD_LETTER")
 
 for name in [name for name in os.environ if name.startswith(("AWS_", "PORTICO_"))]:
     del os.environ[name]

@@ -28,6 +28,9 @@ CODE = "the code that was handed in"
 # Who asks for credentials of their own is shown them, once; the laptop's pages say the sample people's password, and
 # the partner system there is another one than the portal.
 SHOWN_ON_PURPOSE = re.compile(r"^/(aws-access|api/aws-credentials|local|api/docs)")
+# A link into the bucket carries the session token of whoever signed it, as AWS has it: without the secret, which the
+# link does not have, it signs nothing. Such a link is given to its owner, and is in no log.
+SIGNED_LINK = re.compile(r"X-Amz-Security-Token=[^&\s\"']+")
 # The session is where tokens are kept.
 KEEPS_TOKENS = "sessions"
 
@@ -106,7 +109,8 @@ def _watch_pages() -> None:
         watcher.knows(CODE, posted.get("code"))
         watcher.knows("an authorization code", request.GET.get("code"))
         if not response.streaming and not SHOWN_ON_PURPOSE.match(request.path):
-            watcher.reads(f"the page {request.method} {request.path}", response.content.decode(errors="replace"))  # type: ignore[attr-defined]
+            page = response.content.decode(errors="replace")  # type: ignore[attr-defined]
+            watcher.reads(f"the page {request.method} {request.path}", SIGNED_LINK.sub("", page))
         return response
 
     BaseHandler.get_response = get_response  # type: ignore[method-assign]

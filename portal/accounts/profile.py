@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import TemplateView
 
+from documents.list_views import newest
 from portal import aws
 from portal.accounts import cognito, forms, refusals, second_factor, session
 from portal.accounts.models import User
@@ -60,8 +61,18 @@ class Profile(OwnAccount, TemplateView):
             has_account=has_account,
             door=session.door(self.request),
             second_factor=self._second_factor() if has_account else "",
+            **self._made(),
             **kwargs,
         )
+
+    def _made(self) -> dict[str, Any]:
+        """Return the page of everything that they made which the address asks for, or that it cannot be had now."""
+        try:
+            return newest(self.request, more_url=resolve_url("accounts:profile"))
+        except Exception as error:
+            if not aws.is_transient(error):
+                raise
+            return {"page": None}
 
     def _second_factor(self) -> str:
         """Return "on", "off", "required" where one must still be set up, "none" where the pool has none, or "unknown"

@@ -9,6 +9,7 @@ Reference: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Prog
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -17,12 +18,14 @@ import ssl
 import time
 import uuid
 import zlib
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
 from botocore.httpsession import get_cert_path
 from botocore.session import Session
@@ -65,6 +68,8 @@ class DynamoDB:
         if credentials is None:
             raise NoCredentialsError
         self._credentials, self._region = credentials, region
+        # Is called with AWS's name of each error that AWS answers.
+        self.on_error: Callable[[str], None] | None = None
         address = urllib3.util.parse_url(self._url)
         if address.scheme == "https":
             # One context for all connections: reading the certificates takes 20 ms.
@@ -74,6 +79,13 @@ class DynamoDB:
             )
         else:
             self._pool = urllib3.HTTPConnectionPool(address.host or "", address.port, maxsize=64)
+
+    def signing_as(self, credentials: Credentials) -> DynamoDB:
+        """Return a client of somebody else's credentials, which shares this one's connections."""
+        other = copy.copy(self)
+        other._credentials = credentials
+        other.on_error = None
+        return other
 
     def get_item(self, **parameters: Any) -> dict[str, Any]:
         return self._call("GetItem", parameters)
@@ -138,7 +150,10 @@ class DynamoDB:
             content = {}
         if answer.status == 200:
             return content  # type: ignore[no-any-return]
-        raise ClientError(_described(content, answer), action)
+        described = _described(content, answer)
+        if self.on_error:
+            self.on_error(described["Error"]["Code"])
+        raise ClientError(described, action)
 
 
 def _seconds_left() -> float:

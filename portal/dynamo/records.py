@@ -103,6 +103,7 @@ class RecordAdmin(admin.ModelAdmin, Generic[R]):  # type: ignore[type-arg]
     columns: ClassVar[Sequence[str]] = ()
     facts: ClassVar[Sequence[str]] = ()
     search_help: ClassVar[str] = ""
+    longest_key: ClassVar[int] = LONGEST
     list_template: ClassVar[str] = "admin/records.html"
     record_template: ClassVar[str] = "admin/record.html"
 
@@ -176,7 +177,7 @@ class RecordAdmin(admin.ModelAdmin, Generic[R]):  # type: ignore[type-arg]
     ) -> HttpResponse:
         self._refuse(request)
         key = unquote(object_id)
-        record = self.find(key) if len(key) <= LONGEST else None
+        record = self.find(key) if len(key) <= self.longest_key else None
         if record is None:
             self.message_user(request, f"There is no such {self.opts.verbose_name}.", messages.WARNING)
             return HttpResponseRedirect(self._list_url())

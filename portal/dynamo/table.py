@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_pascal
 
 from portal import aws
+from portal.dynamo.client import DynamoDB
 from portal.dynamo.values import from_item, instant, to_item
 
 Instant = Annotated[AwareDatetime, PlainSerializer(instant)]
@@ -85,9 +86,10 @@ class Table(Generic[R]):
             raise Missing(f"{self._setting}: {'/'.join(map(str, key))}")
         return record
 
-    def find(self, *key: str | int, consistent: bool = False) -> R | None:
-        """Return the record with this key, or None. A consistent read sees every write that was answered before it."""
-        answer = aws.client("dynamodb").get_item(
+    def find(self, *key: str | int, consistent: bool = False, client: DynamoDB | None = None) -> R | None:
+        """Return the record with this key, or None. A consistent read sees every write that was answered before it.
+        With a client of somebody's own credentials, IAM says what may be read."""
+        answer = (client or aws.client("dynamodb")).get_item(
             TableName=self.name, Key=to_item(dict(zip(self.key, key, strict=True))), ConsistentRead=consistent
         )
         return self.load(answer["Item"]) if "Item" in answer else None
@@ -100,8 +102,10 @@ class Table(Generic[R]):
         limit: int = 20,
         cursor: str | None = None,
         newest_first: bool = True,
+        client: DynamoDB | None = None,
     ) -> Page[R]:
-        """Return one page of the records with this hash key, in the order of the range key.
+        """Return one page of the records with this hash key, in the order of the range key. With a client of
+        somebody's own credentials, IAM says what may be read.
 
         A cursor fits the query that made it and no other, so one person's cursor cannot open another's list.
         Raises BadCursor.
@@ -124,7 +128,7 @@ class Table(Generic[R]):
                 request["ExclusiveStartKey"] = signing.loads(cursor, salt=salt)
             except signing.BadSignature as error:
                 raise BadCursor(cursor) from error
-        answer = aws.client("dynamodb").query(**request)
+        answer = (client or aws.client("dynamodb")).query(**request)
         items, after = answer["Items"], None
         page = items[:limit]
         if len(items) > limit:

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from portal.dynamo.values import to_item
 from portal.localcloud import sample_fleet, sample_runs
-from portal.localcloud.cloud import Cloud
+from portal.localcloud.cloud import REGION, Cloud
 from portal.localcloud.people import PASSWORD, PEOPLE, Person
 from portal.localcloud.sent import REPORTS
 from rides.rules import Place, curve_keys
@@ -31,6 +32,7 @@ FLEET = [
     ("jacaranda", "Jacaranda", "Lilac", "Female", "-23.5505", "-46.6333"),
 ]
 SPEED = 90  # km/h
+WELCOME = Path(__file__).parent / "welcome.md"
 # The first three are the published article's.
 RULES: list[dict[str, Any]] = [
     {"RuleId": 1, "TagKey": "ProjectCode", "Action": "Update", "Required": "Y", "Default": "Proj007"},
@@ -96,8 +98,29 @@ def load(cloud: Cloud, outputs: Mapping[str, str]) -> None:
             dynamodb.put_item(TableName=outputs["TagPoliciesTable"], Item=to_item(rule))
         for run in sample_runs.items(RULES, now=datetime.now(UTC)):
             dynamodb.put_item(TableName=outputs["PolicyRunsTable"], Item=run)
+    if "Contents" not in cloud.client("s3").list_objects_v2(Bucket=outputs["DocumentsBucket"], MaxKeys=1):
+        write_welcome(cloud, outputs)
     keep_reports(cloud, outputs["PolicyReportsTopicArn"])
     sample_fleet.load(cloud)
+
+
+def write_welcome(cloud: Cloud, outputs: Mapping[str, str]) -> None:
+    """Put a first document into the author's corner, as another program of theirs would."""
+    tokens = cloud.client("cognito-idp").initiate_auth(
+        AuthFlow="USER_PASSWORD_AUTH",
+        ClientId=outputs["ApiClientId"],
+        AuthParameters={"USERNAME": "author", "PASSWORD": PASSWORD},
+    )["AuthenticationResult"]
+    provider = f"cognito-idp.{REGION}.amazonaws.com/{outputs['UserPoolId']}"
+    identity = cloud.client("cognito-identity").get_id(
+        IdentityPoolId=outputs["IdentityPoolId"], Logins={provider: tokens["IdToken"]}
+    )["IdentityId"]
+    cloud.client("s3").put_object(
+        Bucket=outputs["DocumentsBucket"],
+        Key=f"ugc/{identity}/welcome.md",
+        Body=WELCOME.read_bytes(),
+        ContentType="text/markdown; charset=utf-8",
+    )
 
 
 def keep_reports(cloud: Cloud, topic: str) -> None:

@@ -22,7 +22,13 @@ from tests.accounts.conftest import Someone
 from tests.conftest import SignedUp, TestCloud
 from tests.html import page_problems
 
-CLAIMS = {"sub": "saml:0123", "cognito:username": "grace", "given_name": "Grace", "email": "grace@acme.example"}
+CLAIMS = {
+    "sub": "saml:0123",
+    "cognito:username": "grace",
+    "given_name": "Grace",
+    "email": "grace@acme.example",
+    "developer_user": "saml:0123",
+}
 
 
 @pytest.fixture

@@ -8,11 +8,15 @@ from urllib.parse import unquote
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
+from django.contrib.admin.utils import quote
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from documents.document import Document, Part, documents
+from portal.accounts import identity_pool, people
 from rides import dispatch, forms
 from rides.rules import Place
+from tests.documents.operators import put_render
 
 HERE = Place(latitude=47.6, longitude=-122.3)
 SIZES = {"phone": (360, 740), "tablet": (768, 1024), "wide": (1440, 900)}
@@ -36,6 +40,8 @@ ADMIN = [
     "/admin/rides/ride/",
     "/admin/people/person/",
     "/admin/people/person/rider/change/",
+    "/admin/documents/document/",
+    "/admin/documents/render/",
     "/admin/dynamo/auditentry/",
     "/admin/policies/tagpolicy/",
     "/admin/policies/tagpolicy/add/",
@@ -105,6 +111,46 @@ def test_axe_finds_nothing_and_nothing_hangs_over(page, sign_in, operator, fleet
         expect(page.get_by_text("In effect since" if "End" in button else "This is shown once.")).to_be_visible()
         problems += shown(page, button)
     assert not problems
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "wide")])
+def test_the_operators_pages_about_documents_are_as_good(page, sign_in, operator, rider, scheme, size, cloud):
+    word, identity_id, now = "w" * 120, identity_pool.identity_id(rider.id_token), timezone.now()
+    people.people.add(people.Person(person_id=rider.sub, username="rider", identity_id=identity_id))
+    part = Part(size=1, version_id=word, modified_at=now)
+    documents.add(Document(identity_id=identity_id, document_id=word, title=word, modified_at=now, source=part))
+    gone = Part(size=1, removed_at=now)
+    documents.add(Document(identity_id=identity_id, document_id="gone", removed_at=now, taken_down=word, source=gone))
+    put_render(identity_id, word, rider, message=word)
+    where = {"Bucket": settings.DOCUMENTS_BUCKET, "Key": f"ugc/{identity_id}/{word}.md"}
+    cloud.admin("s3").put_object(**where, Body=f"# {word * 3}".encode())
+    taken = {"Bucket": settings.DOCUMENTS_BUCKET, "Key": f"taken-down/{identity_id}/gone.md"}
+    cloud.admin("s3").put_object(**taken, Body=b"", Metadata={"reason": word})
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
+    sign_in(operator)
+    document, removed, render = (
+        f"/admin/documents/{noun}/{quote(f'{identity_id}/{one}')}"
+        for noun, one in (("document", word), ("document", "gone"), ("render", word))
+    )
+    list_ = "/admin/documents/document/?q=rider"
+    acts = [f"{document}/read/", f"{document}/take-down/", f"{removed}/put-back/"]
+    pages = [list_, f"{list_}&show=removed", f"{document}/change/", f"{removed}/change/", f"{render}/change/", *acts]
+    problems = [problem for path in [*pages, "/admin/documents/render/"] for problem in look(page, path)]
+    page.goto(f"{document}/read/")
+    page.get_by_label("Reason").fill("Somebody complained about it.")
+    page.get_by_role("button", name="Read it").click()
+    expect(page.get_by_role("region", name="The text")).to_contain_text(word)
+    problems += shown(page, "the text")
+    assert not problems
+    page.goto(f"{document}/take-down/")
+    page.get_by_label("Reason").fill("Somebody complained about it.")
+    page.get_by_role("button", name="Take it down").click()
+    expect(page.get_by_text("It is taken down.")).to_be_visible()
+    page.get_by_role("link", name="Put back").click()
+    page.get_by_role("button", name="Put it back").click()
+    expect(page.get_by_text("It is back.")).to_be_visible()
+    cloud.admin("s3").delete_object(**where)
 
 
 def test_a_ride_is_asked_for_with_the_keyboard_alone(page, sign_in, rider, fleet, cloud):

@@ -109,7 +109,8 @@ def parts(page: str) -> set[tuple[object, ...]]:
 def assert_harmless(text: str, folder: str = "") -> str:
     rendered = render(text, folder=folder)
     assert not list(problems(rendered.html)), rendered.html
-    assert parts(cleaned_again(rendered.html)) == parts(rendered.html)
+    again = cleaned_again(rendered.html)
+    assert again == rendered.html or parts(again) == parts(rendered.html)
     for path in rendered.images:
         assert is_in_corner(f"corner:{path}".replace(" ", "_")) or not path.isascii()
     return rendered.html

@@ -186,12 +186,17 @@ def test_the_queues_of_the_settings_are_the_templates(cloud):
     local = {one["event_source"]["arn"] for one in events.stages()["local"] if "event_source" in one}
     assert local == {
         cloud.admin("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        for url in (settings.POLICY_RUNS_QUEUE_URL, settings.LAUNCHES_QUEUE_URL)
+        for url in (
+            settings.POLICY_RUNS_QUEUE_URL,
+            settings.LAUNCHES_QUEUE_URL,
+            settings.DOCUMENT_EVENTS_QUEUE_URL,
+            settings.RENDERS_QUEUE_URL,
+        )
     }
 
 
 def test_a_start_for_http_imports_no_task_and_not_what_only_tasks_need(cloud):
-    kept_out = {"anymail", "boto3", "policies.tasks", "weasyprint"}
+    kept_out = {"anymail", "boto3", "documents.tasks", "markdown", "PIL", "policies.tasks", "storages", "weasyprint"}
     program = f"import sys, portal.lambda_entry; print(sorted({kept_out!r} & {{*sys.modules}}))"
     started = subprocess.run(
         [sys.executable, "-c", program], cwd=settings.BASE_DIR, capture_output=True, text=True, check=True

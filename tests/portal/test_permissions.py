@@ -7,12 +7,14 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from cfnlint.decode import cfn_yaml
 from django.conf import settings
+from django.core.management import call_command
 from django.test import Client
 
 from policies import engine
@@ -25,6 +27,8 @@ from portal.localcloud.people import PASSWORD
 from portal.localcloud.worker import read
 from tests.accounts.company import START, company
 from tests.conftest import SignedUp, TestCloud
+from tests.documents.conftest import Corner
+from tests.documents.operators import REASON, put_render, url
 from tests.policies.conftest import ARTICLE, Instances, instances, write_rules
 from tests.policies.test_untagged import set_mark
 
@@ -32,6 +36,18 @@ __all__ = ["instances", "write_rules"]  # fixtures
 
 # What a transaction's parts are called in a policy.
 PARTS = {"PutItem", "UpdateItem"}
+# What S3's calls are called in a policy. Those that name a version are their own actions, with the same call.
+S3_ACTIONS = {
+    ("s3", call): {("s3", action) for action in actions}
+    for call, actions in {
+        "CopyObject": ["GetObject", "GetObjectVersion", "PutObject"],
+        "DeleteObject": ["DeleteObjectVersion"],
+        "GetObject": ["GetObjectVersion"],
+        "HeadObject": ["GetObject"],
+        "ListObjectVersions": ["ListBucketVersions"],
+        "ListObjectsV2": ["ListBucket"],
+    }.items()
+}
 
 
 def allowed() -> set[tuple[str, str]]:
@@ -123,12 +139,8 @@ def keep_order(instances: Instances, write_rules: Callable[..., None]) -> None:
         set_mark(instances, one, end, datetime.now(UTC) - timedelta(hours=1))
     [saved] = instances.launch({"Name": "web", "portico:deadline": "stop 2026-01-01T00:00:00Z"}, vpc_id=stop)
 
-    from portal.lambda_entry import lambda_handler
-
     run = engine.start(Kind.ENFORCE, by=None, now=datetime.now(UTC))
-    for queue in read(events.stages()["local"], lambda_handler)[0]:
-        queue.check()
-        queue.poll(0)
+    work_off_queues()
     run = runs.get(run.run_id)
     assert (run.state, run.failed, run.problems) == (State.DONE, 0, ())
     assert instances.tags(tagged)["ProjectCode"] == "Proj007"
@@ -138,10 +150,46 @@ def keep_order(instances: Instances, write_rules: Callable[..., None]) -> None:
     assert "portico:deadline" not in instances.tags(saved)
 
 
+def work_off_queues() -> None:
+    from portal.lambda_entry import lambda_handler
+
+    for queue in read(events.stages()["local"], lambda_handler)[0]:
+        queue.check()
+        while queue.poll(0):
+            pass
+
+
+def keep_documents(cloud: TestCloud, operators: Client, author: SignedUp) -> None:
+    """Write, delete and print documents, and have operators do everything to them that they can."""
+    asks = Client(headers={"Authorization": f"Bearer {author.id_token}"})
+    identity = identity_pool.identity_id(author.id_token)
+    people.remember_identity(author.sub, identity)
+    text = "\n\n".join(["# Chapter", "Some words of the text. " * 90] * 30)
+    for name in ("permissions", "deleted", "failed"):
+        asks.put(f"/documents/{name}", {"Text": text}, "application/json", headers={"If-Match": "*"})
+        asks.put(f"/documents/{name}", {"Text": text}, "application/json")
+    assert asks.post("/documents/permissions/pdf", content_type="application/json").status_code == 202
+    assert asks.delete("/documents/deleted").status_code == 204
+    call_command("rebuild_index", identity=identity, stdout=StringIO())
+    work_off_queues()
+    assert asks.get("/documents/permissions/pdf").json()["State"] == "done"
+    put_render(identity, "failed", author)
+    corner = Corner(identity, None)
+    operators.get(f"/admin/documents/document/?q={author.username}")
+    operators.get("/admin/documents/render/")
+    assert operators.post(url(corner, "failed", "retry", "render")).status_code == 302
+    assert text[:40] in operators.post(url(corner, "permissions", "read"), {"reason": REASON}).content.decode()
+    assert operators.post(url(corner, "permissions", "take_down"), {"reason": REASON}).status_code == 302
+    assert asks.get("/documents/permissions").status_code == 404
+    assert operators.post(url(corner, "permissions", "put_back")).status_code == 302
+    assert asks.get("/documents/permissions").json()["Text"] == text
+
+
 def test_every_action_that_the_role_allows_is_called(
     cloud: TestCloud,
     fleet: Callable[..., str],
     rider: SignedUp,
+    author: SignedUp,
     operator: SignedUp,
     people_roles: list[str],
     client_for: Callable[..., Client],
@@ -192,12 +240,14 @@ def test_every_action_that_the_role_allows_is_called(
     operators.get("/admin/")
     called = cloud.calls()
     keep_order(instances, write_rules)
+    keep_documents(cloud, operators, author)
 
     called += cloud.calls()
     done = {(service, action) for service, action in called}
     if ("sesv2", "SendEmail") in done:
         # Ours are whole messages, for which SES wants both.
         done |= {("ses", "SendEmail"), ("ses", "SendRawEmail")}
+    done |= {action for call in done for action in S3_ACTIONS.get(call, ())}
     if ("dynamodb", "TransactWriteItems") in done:
         done |= {("dynamodb", part) for part in PARTS}
     assert allowed() - done == set()

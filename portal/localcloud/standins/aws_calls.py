@@ -35,6 +35,7 @@ _S3_SUBRESOURCES = (
     "uploadId",
     "delete",
     "versioning",
+    "versions",
     "tagging",
     "policy",
     "cors",
@@ -96,8 +97,8 @@ def _s3_action(method: str, path: str, query: Mapping[str, list[str]], headers: 
             "PUT": "UploadPart",
             "DELETE": "AbortMultipartUpload",
         }.get(method, "ListParts")
-    if subresource == "delete":
-        return "DeleteObjects"
+    if subresource in ("delete", "versions"):
+        return {"delete": "DeleteObjects", "versions": "ListObjectVersions"}[subresource]
     if subresource:
         verb = {"GET": "Get", "PUT": "Put", "DELETE": "Delete"}.get(method, method)
         return f"{verb}{noun}{subresource.capitalize()}"

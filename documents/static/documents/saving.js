@@ -1,0 +1,221 @@
+// How what is written comes to the server: after a rest, one save at a time, again where it failed, never over
+// something that this page has not seen.
+
+import { answered, asked, fingerprint, same } from "./content.js";
+import { Failure } from "./server.js";
+
+const REST = 1500; // milliseconds without a key
+const LONGEST = 10_000; // that a text waits while keys go on
+const DRAFT = 250;
+const [FIRST_WAIT, LAST_WAIT] = [2000, 60_000];
+const MAY_HAVE_ARRIVED = ["offline", "busy"];
+// Further keys change nothing about these: a timer tries again, or somebody signs in and comes back to this tab.
+const WAITS = [...MAY_HAVE_ARRIVED, "signed-out", "someone-else"];
+const KEEPALIVE_BYTES = 40_000; // browsers send 64 kB of JSON for a page that is gone
+
+export class Saving {
+  #server;
+  #id;
+  #read;
+  #draft;
+  #limit;
+  #tell;
+  #etag;
+  #content; // as the server has it under that ETag
+  #lost = new Set(); // fingerprints of what was sent and may have arrived
+  #held = null; // the failure that somebody has to decide about
+  #failure = null;
+  #running = null;
+  #since = 0;
+  #wait = FIRST_WAIT;
+  #timer;
+  #draftTimer;
+  #draftAt = 0;
+  #writtenAt = Date.now();
+
+  /** `read` returns the content, `tell(state, failure)` shows "saved", "waiting", "saving" or "failed". */
+  constructor({ server, id, etag, content, savedAt, draft, limit, read, tell }) {
+    this.savedAt = savedAt;
+    this.#server = server;
+    this.#id = id;
+    this.#etag = etag;
+    this.#content = content;
+    this.#draft = draft;
+    this.#limit = limit;
+    this.#read = read;
+    this.#tell = tell;
+  }
+
+  get isSaved() {
+    return this.#lost.size === 0 && same(this.#read(), this.#content);
+  }
+
+  /** What the server has, as far as this page knows. */
+  get known() {
+    return { etag: this.#etag, content: this.#content };
+  }
+
+  /** Whether the text would be lost with the page. */
+  get isInDanger() {
+    return !this.#draft.isKept && !this.isSaved;
+  }
+
+  /** Something was written. */
+  changed() {
+    this.#writtenAt = Date.now();
+    this.#keepSoon();
+    if (this.#held) return;
+    if (this.isSaved && !this.#running) return void this.#settle();
+    if (this.#failure && WAITS.includes(this.#failure.kind)) return;
+    const now = Date.now();
+    this.#since ||= now;
+    if (!this.#running && !this.#failure) this.#tell("waiting");
+    this.#later(Math.max(0, Math.min(REST, this.#since + LONGEST - now)));
+  }
+
+  /** Save now, and again what was written meanwhile; return whether everything is saved. */
+  async now() {
+    for (let tries = 0; tries < 3; tries++) {
+      if (!(await this.#once()) || this.isSaved) break;
+    }
+    return this.isSaved && !this.#held;
+  }
+
+  /** Try again where something passing was in the way. */
+  again() {
+    if (this.#failure && !this.#held) this.#once();
+  }
+
+  /** The page is being left, or put aside. */
+  leave() {
+    this.#draftNow();
+    if (!this.#failure && !this.isSaved) this.#once({ isLeaving: true });
+  }
+
+  /** Go on from another version of the document, which was seen. */
+  begin(etag, content) {
+    this.#etag = etag;
+    this.#content = content;
+    this.#lost.clear();
+    this.#held = this.#failure = null;
+    this.#wait = FIRST_WAIT;
+    this.#draftNow();
+  }
+
+  /** Hold everything until `begin`: what the server has needs a decision. `etag` is what this text was begun from. */
+  hold(failure, etag = this.#etag) {
+    this.#held = failure;
+    this.#etag = etag;
+    clearTimeout(this.#timer);
+    this.#draftNow();
+    this.#tell("failed", failure);
+  }
+
+  /** Know again what a draft knew: what was sent without an answer. */
+  remember(lost) {
+    for (const one of lost ?? []) this.#lost.add(one);
+  }
+
+  /** Tell whether a content can be one that this draft sent without hearing of it again. */
+  sent(content) {
+    return this.#lost.has(fingerprint(content));
+  }
+
+  async #once(options) {
+    while (this.#running) await this.#running;
+    if (this.#held) return false;
+    this.#running = this.#save(options);
+    try {
+      return await this.#running;
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  async #save({ isLeaving = false } = {}) {
+    clearTimeout(this.#timer);
+    this.#since = 0;
+    if (this.isSaved) return this.#settle();
+    const content = this.#read();
+    const bytes = new Blob([content.text]).size;
+    if (bytes > this.#limit) return this.#failed(new Failure("too-large"));
+    const print = fingerprint(content);
+    const isNew = !this.#lost.has(print);
+    this.#lost.add(print);
+    this.#draftNow();
+    this.#tell("saving");
+    try {
+      const saved = await this.#server.ask("PUT", this.#server.document(this.#id), {
+        json: asked(content),
+        headers: { "If-Match": `"${this.#etag}"` },
+        keepalive: isLeaving && bytes < KEEPALIVE_BYTES,
+      });
+      this.begin(saved.ETag, content);
+      this.savedAt = Date.now();
+    } catch (failure) {
+      if (failure.kind === "conflict" && failure.answer?.Current) return this.#met(failure, content);
+      if (isNew && !MAY_HAVE_ARRIVED.includes(failure.kind)) this.#lost.delete(print);
+      return this.#failed(failure);
+    }
+    if (this.isSaved) return this.#settle();
+    this.#since = Date.now();
+    this.#tell("waiting");
+    this.#later(REST);
+    return true;
+  }
+
+  #settle() {
+    clearTimeout(this.#timer);
+    this.#since = 0;
+    this.#failure = null;
+    this.#draftNow();
+    this.#tell("saved");
+    return true;
+  }
+
+  // Somebody else's version is there, or one of this page's own whose answer never came.
+  #met(failure, content) {
+    const theirs = answered(failure.answer.Current);
+    const etag = failure.answer.Current.ETag;
+    if (same(theirs, content) || this.sent(theirs)) {
+      this.begin(etag, theirs);
+      this.savedAt = failure.answer.Current.ModifiedAt;
+      if (this.isSaved) return this.#settle();
+      this.#later(0);
+      return true;
+    }
+    failure.theirs = { content: theirs, etag, at: failure.answer.Current.ModifiedAt };
+    this.hold(failure);
+    return false;
+  }
+
+  #failed(failure) {
+    this.#failure = failure;
+    if (failure.kind === "gone") this.#held = failure;
+    if (MAY_HAVE_ARRIVED.includes(failure.kind)) {
+      this.#later(Math.max(failure.wait, this.#wait));
+      this.#wait = Math.min(2 * this.#wait, LAST_WAIT);
+    }
+    this.#tell("failed", failure);
+    return false;
+  }
+
+  #later(milliseconds) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#once(), milliseconds);
+  }
+
+  #keepSoon() {
+    clearTimeout(this.#draftTimer);
+    const wait = this.#draftAt + DRAFT - Date.now();
+    if (wait <= 0) this.#draftNow();
+    else this.#draftTimer = setTimeout(() => this.#draftNow(), wait);
+  }
+
+  #draftNow() {
+    clearTimeout(this.#draftTimer);
+    this.#draftAt = Date.now();
+    if (this.isSaved && !this.#held) this.#draft.forget();
+    else this.#draft.keep({ content: this.#read(), etag: this.#etag, lost: [...this.#lost], at: this.#writtenAt });
+  }
+}
