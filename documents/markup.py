@@ -19,9 +19,7 @@ from markdown.extensions.toc import slugify_unicode
 from markdown.preprocessors import Preprocessor
 from pygments.token import STANDARD_TYPES
 
-from documents.rendered import Heading as Heading
-from documents.rendered import Rendered as Rendered
-from documents.rendered import TooDeep
+from documents.rendered import Heading, Rendered, TooDeep
 
 # WeasyPrint has room for some 130 in Python's stack.
 MAX_DEPTH = 100

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from documents import bucket, renders, source, workshop
 from documents.bucket import DocumentMissing, Stored
-from documents.place import is_path
+from documents.place import is_path, picture_path
 from documents.rendered import MAX_PICTURE_BYTES, NotAPicture, Rendered
 from documents.renders import FAILED_SHELF, Render, State
 from documents.source import Source
@@ -111,7 +111,10 @@ def _pictures(corner: Corner, paths: tuple[str, ...]) -> dict[str, bytes]:
             return None
         try:
             data = bucket.read_picture(corner, path, most_bytes=MAX_PICTURE_BYTES)
-            return workshop.picture(data).data
+            # What was uploaded here was checked then, and is what it was. `printing` takes PNG and JPEG alone, and
+            # whatever they hide ends the process that makes the PDF, and no other.
+            is_checked = path == picture_path(data, path.rpartition(".")[2])
+            return data if is_checked else workshop.picture(data).data
         except (DocumentMissing, NotAPicture, workshop.TookTooLong, workshop.TooComplex):
             return None
 

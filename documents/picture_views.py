@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST, require_safe
 
 from documents import bucket, workshop
 from documents.asked import own
-from documents.place import PICTURES
+from documents.place import PICTURES, picture_path
 from documents.rendered import MAX_PICTURE_BYTES, NotAPicture
 from portal.accounts.refusals import SignedOut
 from portal.api import error
@@ -50,7 +48,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         return error(413, f"A picture has at most {MAX_PICTURE_BYTES // 1_000_000} MB.")
     try:
         checked = workshop.picture(request.read(MAX_PICTURE_BYTES + 1))
-        path = f"{PICTURES}{hashlib.sha256(checked.data).hexdigest()[:32]}.{checked.ending}"
+        path = picture_path(checked.data, checked.ending)
         bucket.save_picture(bucket.corner(request), path, checked.data, content_type=checked.content_type)
     except (NotAPicture, workshop.TookTooLong, workshop.TooComplex) as reason:
         return error(422, str(reason))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import secrets
 from typing import Literal, NamedTuple
@@ -61,6 +62,11 @@ def places(identity_id: str, document_id: str) -> list[Place]:
     of "x"."""
     every = [Place(identity_id, document_id, kind) for kind in KINDS]
     return [place for place in every if place_of(place.key) == place]
+
+
+def picture_path(data: bytes, ending: str) -> str:
+    """Return the path of an uploaded picture: it is called by what is in it."""
+    return f"{PICTURES}{hashlib.sha256(data).hexdigest()[:32]}.{ending}"
 
 
 def is_path(path: str) -> bool:

@@ -30,7 +30,7 @@ _WORDS = {"theme": {name.lower(): name for name in THEMES}, "paper": {name.lower
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 # How YAML begins a value that goes on in the next lines.
 _BLOCKS = frozenset({">", ">-", ">+", "|", "|-", "|+"})
-# What no program that reads YAML takes for anything but text.
+# What needs no quotes, in YAML either.
 _PLAIN = re.compile(r"\w[^:#]*")
 
 

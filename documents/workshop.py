@@ -27,6 +27,8 @@ from documents.worker import ROOT, Header, Message, pack, unpack
 START_SECONDS = 30.0
 # How many of each kind work at once.
 MOST = {"html": 2, "picture": 1, "pdf": 1}
+# After how many answers a process is replaced: WeasyPrint keeps some megabytes of each long document.
+MOST_ANSWERS = {"html": 10_000, "picture": 1_000, "pdf": 100}
 
 # Of a PDF, with room. A worker that announces more is out of its mind.
 _MOST_BYTES = 500_000_000
@@ -169,10 +171,15 @@ class _Worker:
                 pass_fds=[theirs.fileno()],
             )
         self._is_ready = False
+        self._answers = 0
 
     @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def is_worn(self) -> bool:
+        return self._answers >= MOST_ANSWERS[self._kind]
 
     def get_ready(self) -> None:
         """Wait until it has started. Raises RuntimeError."""
@@ -192,6 +199,7 @@ class _Worker:
         while True:
             answer, blobs = self._receive(give_up_at)
             if "page" not in answer:
+                self._answers += 1
                 return answer, blobs
             if on_page is not None:
                 on_page(answer["page"])
@@ -268,7 +276,7 @@ class _Pool:
                 left = give_up_at - time.monotonic()
                 worker.get_ready()
                 answer = worker.ask(header, blobs, seconds=left, on_page=on_page)
-                is_sound = answer[0].get("error") in (None, "NotAPicture", "TooDeep")
+                is_sound = answer[0].get("error") in (None, "NotAPicture", "TooDeep") and not worker.is_worn
             except _Died:
                 logger.warning("A worker for %s died: %s", self._kind, worker.ending())
                 raise

@@ -15,6 +15,7 @@ from django.test import Client
 from PIL import Image
 
 from documents import pdf, workshop
+from documents.place import picture_path
 from documents.renders import State, renders
 from tests.conftest import SignedUp
 
@@ -277,6 +278,22 @@ def test_a_short_document_is_made_at_once(ask, stored, author, corner_of, catch_
     assert (listed["Pdf"]["IsCurrent"], listed["Pdf"]["Pages"]) == (True, 1)
     again = ask(author, "GET", f"/documents/{made['Id']}/pdf").json()
     assert (again["State"], again["Pages"], again["Name"]) == ("done", 1, found["Name"])
+
+
+def test_pictures_of_other_programs_are_checked_and_uploaded_ones_were(ask, stored, author, corner_of, monkeypatch):
+    corner, checked, check = corner_of(author), [], workshop.picture
+    uploaded = picture_path(picture("blue"), "png")
+    corner.put(uploaded, picture("blue"))
+    corner.put("images/red.png", picture())
+    corner.put(picture_path(b"<svg/>", "png"), b"<svg/>")
+    corner.put("images/svg.png", b"<svg/>")
+    paths = [uploaded, "images/red.png", picture_path(b"<svg/>", "png"), "images/svg.png"]
+    monkeypatch.setattr(workshop, "picture", lambda data: checked.append(data) or check(data))
+    made = stored("\n\n".join(f"![]({path})" for path in paths))
+    answer = ask(author, "POST", f"/documents/{made['Id']}/pdf").json()
+    assert answer["Missing"] == paths[2:]
+    assert sorted(checked) == sorted([picture(), b"<svg/>"])
+    assert len(pypdf.PdfReader(io.BytesIO(corner.get(f"{made['Id']}.pdf"))).pages[0].images) == 2
 
 
 def test_the_same_source_gives_the_same_bytes(ask, stored, author, corner_of):

@@ -133,6 +133,15 @@ def test_a_pdf_is_printed_and_its_pages_are_told() -> None:
     assert print_it(rendered) == pdf
 
 
+def test_a_process_is_replaced_after_many_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    workshop.html("one")
+    before = workers()
+    monkeypatch.setitem(workshop.MOST_ANSWERS, "html", 1)
+    assert workshop.html("two").html == "<p>two</p>"
+    assert not before & workers()
+    assert workshop.html("three").html == "<p>three</p>"
+
+
 def test_who_is_told_of_pages_may_fail() -> None:
     def fails(page: int) -> None:
         raise TimeoutError("the table is away")
@@ -201,7 +210,7 @@ def test_nesting_has_an_end_and_the_worker_goes_on(one_worker: int) -> None:
 
 def test_a_pdf_that_is_nested_too_deeply_is_refused() -> None:
     with pytest.raises(TooComplex, match="nested too deeply"):
-        print_it(Rendered("<div>" * 3000 + "x", (), (), 1))
+        print_it(Rendered("<div>" * 500 + "x", (), (), 1))
     assert print_it(workshop.html(HONEST)).pages
 
 
@@ -279,38 +288,39 @@ def test_nothing_is_left_of_workers_that_were_killed(
     assert not list(tmp_path.iterdir())
 
 
-def test_workers_end_with_whoever_started_them() -> None:
-    script = """
+def parent_of_a_worker(folder: Path, then: str) -> tuple[subprocess.Popen[str], int]:
+    """Start a process that starts a worker, and return both."""
+    script = f"""
 import sys
 from documents import workshop
 workshop.html("x")
-(worker,) = workshop._pools.values()
-print(worker._idle[0]._process.pid, flush=True)
-sys.stdin.read()
-"""
-    parent = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with parent:
-        assert parent.stdout
-        process = int(parent.stdout.readline())
-        parent.kill()
-    assert wait_for_end(process)
-
-
-def test_a_worker_at_work_ends_with_whoever_started_it() -> None:
-    script = """
-import threading
-from documents import workshop
-workshop.html("x")
-(worker,) = workshop._pools.values()
-print(worker._idle[0]._process.pid, flush=True)
-workshop.html("[" * 50_000, seconds=0.5)
+(pool,) = workshop._pools.values()
+print(pool._idle[0]._process.pid, flush=True)
+{then}
 """
     parent = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", script],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+    assert parent.stdout
+    return parent, int(parent.stdout.readline())
+
+
+def test_workers_end_with_whoever_started_them(tmp_path: Path) -> None:
+    parent, process = parent_of_a_worker(tmp_path, "sys.stdin.read()")
     with parent:
-        assert parent.stdout
-        process = int(parent.stdout.readline())
+        assert list(tmp_path.iterdir())
+        parent.kill()
+    assert wait_for_end(process)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_worker_at_work_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    parent, process = parent_of_a_worker(tmp_path, "workshop.html('[' * 50_000, seconds=0.1)")
+    with parent:
         parent.kill()
     # Nobody is left who would end it; its time on the processor does.
     assert wait_for_end(process, 30)
