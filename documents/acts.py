@@ -71,9 +71,10 @@ def _stop_render(document: Document, *, now: datetime) -> None:
         was = renders.renders.find(document.identity_id, document.document_id, consistent=True)
         if was is None or was.is_over:
             return
-        over = {"state": State.FAILED, "message": "An operator took the document down.", "updated_at": now}
+        # Nobody has to retry it, so it is not among those that failed.
+        over = was.over(State.FAILED, now=now, message="An operator took the document down.", shelf=None)
         try:
-            renders.renders.replace(was.model_copy(update=over), was=was)
+            renders.renders.replace(over, was=was)
         except Conflict:
             continue  # it has got a page further
         return

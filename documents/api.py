@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -63,6 +64,7 @@ class DocumentFacts(Schema):
 
 
 class DocumentAnswer(DocumentFacts):
+    Text: str | None = Field(default=None, description="What is stored, where it is not what was sent")
     OwnTitle: str = Field(description="What its first lines say; empty where the title is a heading's, or the id")
     Theme: str
     Paper: str
@@ -86,7 +88,7 @@ class DocumentsAnswer(Schema):
 
 
 class ChangedMeanwhile(Failure):
-    Current: WholeDocument | None = Field(description="The document as it is now")
+    Current: WholeDocument | None = Field(description="The document as it is now; null where that is no text")
 
 
 class MadeAnswer(Schema):
@@ -124,6 +126,7 @@ class PreviewAnswer(Schema):
     Headings: list[HeadingAnswer]
 
 
+_PUT_ANSWERS = {200: DocumentAnswer, 201: DocumentAnswer, 412: ChangedMeanwhile, 422: Failure}
 IfMatch = Annotated[
     str | None,
     Header(alias="If-Match", max_length=100, description="The ETag of what you began from; * for whatever is there"),
@@ -164,10 +167,10 @@ def create_document(request: HttpRequest, response: HttpResponse, body: NewDocum
 )
 def make_pdf(request: HttpRequest, document_id: str) -> Status[Any]:
     """201: it is made. 202: it is long, and is being made; GET says how far it is. 422: no PDF can be made of it."""
-    user = _caller(request)
     with _refusals():
         corner = _corner(request, document_id)
-        made = pdf.make_or_start(corner, document_id, sub=user.sub, username=user.username, now=timezone.now())
+        by = pdf.owner(request, _caller(request))
+        made = pdf.make_or_start(corner, document_id, by=by, now=timezone.now())
         if isinstance(made, Render):
             return Status(202, _render_answer(request, made))
         url = bucket.download_url(corner, document_id, "pdf", name=made.name)
@@ -183,14 +186,29 @@ def get_pdf(request: HttpRequest, document_id: str) -> MadeAnswer | RenderAnswer
     """While it is being made in the background, or where that failed: how far it is, or why. Else the PDF there is."""
     with _refusals():
         corner = _corner(request, document_id)
-        render = renders.renders.find(corner.identity_id, document_id)
-        if render and render.state is not renders.State.DONE:
-            return _render_answer(request, render)
-        stored = bucket.pdf_facts(corner, document_id)
+        stored = bucket.find_pdf(corner, document_id)
+        pdf_at = stored.modified_at if stored else None
+        if told := renders.worth_telling(corner.identity_id, document_id, pdf_at=pdf_at, now=timezone.now()):
+            return _render_answer(request, told)
+        if stored is None:
+            there = bucket.is_there(corner, document_id, "source")
+            raise Http404("This document has no PDF yet." if there else "You have no such document.")
         name = _pdf_name(request, document_id)
         url = bucket.download_url(corner, document_id, "pdf", name=name)
-    missing = list(render.missing) if render and render.source_e_tag == stored.source_e_tag else []
-    return MadeAnswer(Id=document_id, Name=name, Url=url, Pages=stored.pages, Missing=missing)
+    return MadeAnswer(Id=document_id, Name=name, Url=url, Pages=stored.pages, Missing=list(stored.missing))
+
+
+@router.put("/{path:document_id}/pdf", include_in_schema=False, response=_PUT_ANSWERS)
+def put_document_called_pdf(
+    request: HttpRequest, document_id: str, body: ChangedDocument, if_match: IfMatch = None
+) -> Status[Any]:
+    """Store the document notes/pdf: only GET and POST of its address are about the PDF of notes."""
+    return put_document(request, f"{document_id}/pdf", body, if_match)
+
+
+@router.delete("/{path:document_id}/pdf", include_in_schema=False, response={204: None})
+def delete_document_called_pdf(request: HttpRequest, document_id: str) -> Status[None]:
+    return delete_document(request, f"{document_id}/pdf")
 
 
 @router.get("/{path:document_id}", response=WholeDocument, summary="Read one of my documents")
@@ -204,7 +222,7 @@ def get_document(request: HttpRequest, response: HttpResponse, document_id: str)
 
 @router.put(
     "/{path:document_id}",
-    response={200: DocumentAnswer, 201: DocumentAnswer, 412: ChangedMeanwhile, 422: Failure},
+    response=_PUT_ANSWERS,
     summary="Store one of my documents, or a new one under this id",
 )
 def put_document(
@@ -216,16 +234,22 @@ def put_document(
         document, content = _composed(body)
         try:
             if if_match is None:
-                return Status(201, _answer(document_id, document, bucket.create(corner, document_id, content)))
-            was = bucket.read(corner, document_id)[1].e_tag if if_match.strip() == "*" else if_match.strip(' "')
-            return Status(200, _answer(document_id, document, bucket.save(corner, document_id, content, was=was)))
+                stored = bucket.create(corner, document_id, content)
+            else:
+                was = bucket.read(corner, document_id)[1].e_tag if if_match.strip() == "*" else if_match.strip(' "')
+                stored = bucket.save(corner, document_id, content, was=was)
+            # First lines that were in the text are in the fields now.
+            shown = editable(document).text
+            answer = _answer(document_id, document, stored)
+            answer.Text = shown if shown != body.Text else None
+            return Status(201 if if_match is None else 200, answer)
         except Changed:
             return Status(
                 412,
                 ChangedMeanwhile(
                     Error="It was changed meanwhile." if if_match else "There is one of this id. Send If-Match.",
                     Reference=reference.get(),
-                    Current=_whole(corner, document_id),
+                    Current=_readable(corner, document_id),
                 ),
             )
 
@@ -246,11 +270,21 @@ def preview(request: HttpRequest, body: PreviewRequest) -> PreviewAnswer:
     with _refusals():
         parsed = source.parse(body.Text)
         rendered = workshop.html(parsed.text, folder=body.Id.rpartition("/")[0])
+    shown = _PICTURE.sub(lambda found: f"{found[1]}{_PICTURES}{found[2]}/", rendered.html)
+    if len(shown) > _MOST_PREVIEW:
+        raise HttpError(422, "This is too long for a preview. A PDF can be made of it.")
     return PreviewAnswer(
-        Html=rendered.html.replace('src="corner:', 'src="/documents/images/'),
+        Html=shown,
         Words=rendered.words,
         Headings=[HeadingAnswer(Level=one.level, Text=one.text, Id=one.id) for one in rendered.headings],
     )
+
+
+# In what is visible, "<" is written as an entity.
+_PICTURE = re.compile(r'(<img [^>]*?\bsrc=")corner:([^"]*)')
+_PICTURES = "/documents/images/"
+# Characters: Lambda's answers have 6 MB at most, and quotes are two bytes there.
+_MOST_PREVIEW = 4_000_000
 
 
 class _refusals:  # noqa: N801 - reads as a `with` block
@@ -317,6 +351,14 @@ def _whole(corner: Corner, document_id: str) -> WholeDocument:
     content, stored = bucket.read(corner, document_id)
     document = source.parse(content)
     return WholeDocument(**_facts(document_id, document, stored), Text=editable(document).text)
+
+
+def _readable(corner: Corner, document_id: str) -> WholeDocument | None:
+    """Return the document, or None where it is nothing that can be shown as one."""
+    try:
+        return _whole(corner, document_id)
+    except (source.NotText, source.TooLarge):
+        return None
 
 
 def _pdf(known: Document | None) -> PdfFacts | None:

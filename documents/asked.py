@@ -8,8 +8,10 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.crypto import salted_hmac
 
+from documents import source
 from documents.bucket import DocumentMissing
 from documents.place import is_path
 from portal.accounts import session
@@ -25,8 +27,8 @@ class SignedIn(HttpRequest):
 
 
 def own(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Let a signed-in person see what is in their own corner: a document that is not there is a 404, and whoever AWS
-    gives no credentials any more signs in again."""
+    """Let a signed-in person see what is in their own corner: a document that is not there is a 404, one
+    that is no text is said to be that, and whoever AWS gives no credentials any more signs in again."""
 
     @login_required
     @wraps(view)
@@ -38,6 +40,9 @@ def own(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             return view(request, *args, **kwargs)
         except DocumentMissing as error:
             raise Http404 from error
+        except (source.NotText, source.TooLarge) as error:
+            context = {"document_id": kwargs.get("document_id", ""), "why": str(error)}
+            return render(request, "documents/unreadable.html", context, status=422)
         except SignedOut as error:
             session.sign_out(request)
             return start_again(request, error)

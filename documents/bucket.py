@@ -5,17 +5,19 @@ Reference: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-wri
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
 from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
 
-from documents.place import Kind, Place, corner_of, places
+from documents import object_versions
+from documents.place import PICTURES, Kind, Place, corner_of, places
 from portal import aws
 from portal.accounts import credentials
 
@@ -49,6 +51,7 @@ class StoredPdf(Stored):
 
     source_e_tag: str = ""
     pages: int = 0
+    missing: tuple[str, ...] = ()  # the first of the pictures that were not there
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,11 @@ def corner(request: HttpRequest) -> Corner:
     return Corner(credentials.identity_id(request), lambda: credentials.client(request, "s3"))
 
 
-def corner_for(identity_id: str, *, sub: str) -> Corner:
+def corner_for(identity_id: str, *, sub: str, developer_user: str = "") -> Corner:
     """Return the corner of somebody who does not ask now, for work that they asked for before. Raises SignedOut."""
     from documents.corner import Corner
 
-    client = credentials.client_for(identity_id, "s3", sub=sub)
+    client = credentials.client_for(identity_id, "s3", sub=sub, developer_user=developer_user)
     return Corner(identity_id, lambda: client)
 
 
@@ -92,31 +95,35 @@ def read(corner: Corner, document_id: str, *, kind: Kind = "source", version_id:
     """Return a document's Markdown, of one version or as it is now. Raises DocumentMissing."""
     key = _place(corner, document_id, kind).key
     version = {"VersionId": version_id} if version_id else {}
-    with _errors():
+    with _reading():
         answer = corner.connection.meta.client.get_object(Bucket=corner.bucket_name, Key=key, **version)
         data = answer["Body"].read()
     stored = Stored(answer["ETag"].strip('"'), answer.get("VersionId", ""), answer["LastModified"], len(data))
     return data, stored
 
 
-def pdf_facts(corner: Corner, document_id: str) -> StoredPdf:
-    """Return what S3 knows of a document's PDF. Raises DocumentMissing."""
-    with _errors():
-        answer = corner.connection.meta.client.head_object(
-            Bucket=corner.bucket_name, Key=_place(corner, document_id, "pdf").key
-        )
+def find_pdf(corner: Corner, document_id: str) -> StoredPdf | None:
+    """Return what S3 knows of a document's PDF, or None."""
+    try:
+        with _reading():
+            answer = corner.connection.meta.client.head_object(
+                Bucket=corner.bucket_name, Key=_place(corner, document_id, "pdf").key
+            )
+    except DocumentMissing:
+        return None
     return StoredPdf(
         answer["ETag"].strip('"'),
         answer.get("VersionId", ""),
         answer["LastModified"],
         answer["ContentLength"],
+        missing=tuple(map(unquote, filter(None, answer["Metadata"].get("missing", "").split(" ")))),
         **made_of(answer["Metadata"]),
     )
 
 
 def read_picture(corner: Corner, path: str, *, most_bytes: int) -> bytes:
     """Return a file of the corner. Raises DocumentMissing, also where it is larger than it may be."""
-    with _errors():
+    with _reading():
         answer = corner.connection.meta.client.get_object(
             Bucket=corner.bucket_name, Key=corner_of(corner.identity_id) + path
         )
@@ -132,7 +139,7 @@ def versions(corner: Corner, document_id: str, *, cursor: str = "", limit: int =
     was any."""
     key = _place(corner, document_id, "source").key
     after = {"KeyMarker": key, "VersionIdMarker": cursor} if cursor else {}
-    with _errors():
+    with _reading():
         answer = corner.connection.meta.client.list_object_versions(
             Bucket=corner.bucket_name, Prefix=key, MaxKeys=limit, **after
         )
@@ -147,10 +154,16 @@ def versions(corner: Corner, document_id: str, *, cursor: str = "", limit: int =
     return Versions(found, answer["NextVersionIdMarker"] if has_more else None)
 
 
+def picture_path(data: bytes, ending: str) -> str:
+    """Return the path of a picture that was uploaded here: it is called by what is in it, in a way that nobody else
+    can, so that one which is called so was checked."""
+    return f"{PICTURES}{salted_hmac('documents.picture', data, algorithm='sha256').hexdigest()[:32]}.{ending}"
+
+
 def is_there(corner: Corner, document_id: str, kind: Kind) -> bool:
     """Tell whether a document has such a part."""
     try:
-        with _errors():
+        with _reading():
             corner.connection.meta.client.head_object(
                 Bucket=corner.bucket_name, Key=_place(corner, document_id, kind).key
             )
@@ -161,15 +174,8 @@ def is_there(corner: Corner, document_id: str, kind: Kind) -> bool:
 
 def deleted_version(corner: Corner, document_id: str, kind: Kind) -> str:
     """Return the id of the version that was the newest when a part was deleted; nothing where it was not."""
-    key = _place(corner, document_id, kind).key
-    answer = corner.connection.meta.client.list_object_versions(Bucket=corner.bucket_name, Prefix=key, MaxKeys=100)
-    markers = [one for one in answer.get("DeleteMarkers", ()) if one["Key"] == key and one["IsLatest"]]
-    versions = [one for one in answer.get("Versions", ()) if one["Key"] == key]
-    if not markers or not versions:
-        return ""
-    # S3 lists the newest first.
-    newest: str = versions[0]["VersionId"]
-    return newest
+    version, deleted_at = object_versions.newest(corner.connection.meta.client, _place(corner, document_id, kind).key)
+    return str(version["VersionId"]) if version and deleted_at else ""
 
 
 def download_url(corner: Corner, document_id: str, kind: Kind, *, name: str) -> str:
@@ -188,35 +194,54 @@ def download_url(corner: Corner, document_id: str, kind: Kind, *, name: str) -> 
 
 def create(corner: Corner, document_id: str, content: bytes) -> Stored:
     """Store the Markdown of a new document. Raises Changed where there is one of that id."""
-    return _put(corner, document_id, "source", content, IfNoneMatch="*")
+    return _put(corner, document_id, "source", content, was="")
 
 
 def save(corner: Corner, document_id: str, content: bytes, *, was: str) -> Stored:
     """Store a document's Markdown in place of that whose ETag `was`. Raises Changed, and DocumentMissing where it was
     deleted meanwhile."""
-    return _put(corner, document_id, "source", content, IfMatch=f'"{was}"')
+    return _put(corner, document_id, "source", content, was=was)
 
 
-def save_pdf(corner: Corner, document_id: str, data: bytes, *, source_e_tag: str, pages: int) -> Stored:
-    """Store a document's PDF, and of which text it was made."""
-    return _put(corner, document_id, "pdf", data, Metadata={"source-etag": source_e_tag, "pages": str(pages)})
+def save_pdf(
+    corner: Corner,
+    document_id: str,
+    data: bytes,
+    *,
+    source_e_tag: str,
+    pages: int,
+    missing: Iterable[str] = (),
+    was: str | None = None,
+) -> Stored:
+    """Store a document's PDF, and of which text it was made; with `was` only in place of the one of that ETag, or where
+    there is none ("". Raises Changed), and in any case only where the Markdown is still there (DocumentMissing)."""
+    made_of = {"source-etag": source_e_tag, "pages": str(pages), "missing": ""}
+    for path in missing:
+        # Metadata have 2 kB in all, in ASCII.
+        longer = f"{made_of['missing']} {quote(path)}".strip()
+        if len(longer) <= _MOST_MISSING:
+            made_of["missing"] = longer
+    stored = _put(corner, document_id, "pdf", data, was=was, Metadata=made_of)
+    # Whoever deletes a document deletes its Markdown first, and then the PDF that is there by then.
+    if not is_there(corner, document_id, "source"):
+        corner.delete(_place(corner, document_id, "pdf").path)
+        raise DocumentMissing(document_id)
+    return stored
 
 
 def save_picture(corner: Corner, path: str, data: bytes, *, content_type: str) -> None:
     """Store a picture under a name that is made of its content."""
-    with _errors():
-        corner.store(path, data, ContentType=content_type)
+    corner.store(path, data, ContentType=content_type)
 
 
 def delete(corner: Corner, document_id: str) -> bool:
     """Delete a document and its PDF, and tell whether there was any. Their versions stay, so that `restore` can bring
     them back."""
     deleted = False
-    with _errors():
-        for place in places(corner.identity_id, document_id):
-            if is_there(corner, document_id, place.kind):
-                corner.delete(place.path)
-                deleted = True
+    for place in places(corner.identity_id, document_id):
+        if is_there(corner, document_id, place.kind):
+            corner.delete(place.path)
+            deleted = True
     return deleted
 
 
@@ -225,22 +250,31 @@ def restore(corner: Corner, document_id: str, kind: Kind, version_id: str) -> St
     DocumentMissing."""
     place = _place(corner, document_id, kind)
     source = {"Bucket": corner.bucket_name, "Key": place.key, "VersionId": version_id}
-    with _errors():
+    with _reading():
         answer = corner.connection.meta.client.copy_object(Bucket=corner.bucket_name, Key=place.key, CopySource=source)
     result = answer["CopyObjectResult"]
     return Stored(result["ETag"].strip('"'), answer.get("VersionId", ""), result["LastModified"])
 
 
-def _put(corner: Corner, document_id: str, kind: Kind, data: bytes, **conditions: Any) -> Stored:
+def _put(corner: Corner, document_id: str, kind: Kind, data: bytes, *, was: str | None, **parameters: Any) -> Stored:
+    if was is not None:
+        parameters |= {"IfMatch": f'"{was}"'} if was else {"IfNoneMatch": "*"}
     try:
-        with _errors():
-            answer = corner.store(_place(corner, document_id, kind).path, data, ContentType=_TYPES[kind], **conditions)
+        with _writing():
+            answer = corner.store(_place(corner, document_id, kind).path, data, ContentType=_TYPES[kind], **parameters)
     except Changed:
-        # A reply may have been lost: then what is there is what was to be written.
         there, stored = read(corner, document_id, kind=kind)
-        if there != data:
-            raise
-        return stored
+        if there == data:
+            # A reply was lost.
+            return stored
+        if stored.e_tag == was:
+            # Another write is under way, perhaps this one's first try.
+            raise aws.Busy from None
+        raise
+    except ClientError as error:
+        if was and aws.error_code(error) in _DENIED and not is_there(corner, document_id, kind):
+            raise DocumentMissing(document_id) from error
+        raise
     return Stored(answer["ETag"].strip('"'), answer.get("VersionId", ""), size=len(data))
 
 
@@ -248,19 +282,33 @@ def _place(corner: Corner, document_id: str, kind: Kind) -> Place:
     return Place(corner.identity_id, document_id, kind)
 
 
+_MOST_MISSING = 1_500
+_MISSING = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
+_DENIED = frozenset({"403", "AccessDenied"})
+
+
 @contextmanager
-def _errors() -> Iterator[None]:
+def _reading() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        match aws.error_code(error):
-            case (
-                "404" | "NoSuchKey" | "NoSuchVersion" | "InvalidArgument" | "MethodNotAllowed" | "403" | "AccessDenied"
-            ):
-                # A version id that was never one is an invalid argument; a delete marker cannot be read. And whoever
-                # may only list a part of a bucket is refused what is not there:
-                # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-                raise DocumentMissing(error.operation_name) from error
-            case "412" | "PreconditionFailed" | "ConditionalRequestConflict":
-                raise Changed from error
+        # A version id that was never one is an invalid argument; a delete marker cannot be read. And whoever may only
+        # list a part of a bucket is refused what is not there:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        if aws.error_code(error) in {"InvalidArgument", "MethodNotAllowed"} | _MISSING | _DENIED:
+            raise DocumentMissing(error.operation_name) from error
+        raise
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if aws.error_code(error) in _MISSING:
+            raise DocumentMissing(error.operation_name) from error
+        if aws.error_code(error) in ("412", "PreconditionFailed"):
+            raise Changed from error
+        if aws.error_code(error) == "ConditionalRequestConflict":
+            raise aws.Busy from error
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from documents.place import KINDS, PICTURES, Kind
+from documents.place import KINDS, PICTURES, Kind, is_path
 from portal.dynamo.table import Instant, Record, Table
 
 # How long what was deleted can be brought back; the bucket keeps earlier versions for longer.
@@ -21,6 +21,7 @@ class Part(Record):
     version_id: str = ""
     e_tag: str = ""
     modified_at: Instant | None = None
+    title: str = ""  # what the Markdown says, or the name of a file
     # Set where the object is gone.
     removed_at: Instant | None = None
     # Of the last event, padded; empty where the table was made from the bucket. Later events have greater ones.
@@ -85,7 +86,12 @@ class Document(Record):
         """Bytes, of everything."""
         return sum(part.size for _, part in self.parts)
 
-    def with_part(self, kind: Kind, part: Part, *, title: str = "", taken_down: str = "") -> Document | None:
+    @property
+    def is_reachable(self) -> bool:
+        """Whether it has an address: other programs give names that none can carry."""
+        return is_path(self.document_id)
+
+    def with_part(self, kind: Kind, part: Part, *, taken_down: str = "") -> Document | None:
         """Return the document as it is with a part as S3 has it now; None where the table knows something newer."""
         known = self.part(kind)
         if known and part.sequencer and known.sequencer > part.sequencer:
@@ -93,31 +99,36 @@ class Document(Record):
         if known and not part.sequencer:
             part = part.model_copy(update={"sequencer": known.sequencer})
         changed = self.model_copy(update={kind: part})
-        there = [one.modified_at for _, one in changed.parts if one.modified_at]
-        is_listed = not self.document_id.startswith(PICTURES)
+        there = [one.modified_at for kind, one in changed.parts if one.modified_at and changed._is_listed(kind)]
+        is_there = any(True for _ in changed.parts)
+        taken_down = taken_down or ("" if is_there else self.taken_down)
+        titles = [one.title for one in (changed.source, changed.file) if one and one.title]
+        title = titles[0] if titles else ""
         facts = {
-            "modified_at": max(there) if there and is_listed else None,
-            "title": title or self.title,
-            "title_key": (title or self.title).casefold(),
-            "taken_down": taken_down or ("" if there else self.taken_down),
-            **changed._gone(is_listed=is_listed, taken_down=taken_down or self.taken_down, is_there=bool(there)),
+            "modified_at": max(there) if there else None,
+            "title": title,
+            "title_key": title.casefold(),
+            "taken_down": taken_down,
+            **({"removed_at": None, "expires_at": None} if is_there else changed._gone(taken_down=taken_down)),
         }
         return changed.model_copy(update=facts)
 
-    def _gone(self, *, is_listed: bool, taken_down: str, is_there: bool) -> dict[str, object]:
-        """Return since when it is gone and how long that is remembered."""
-        gone = [part.removed_at for part in (self.source, self.pdf, self.file) if part and part.removed_at]
-        if is_there or not gone:
+    def _is_listed(self, kind: Kind) -> bool:
+        """Tell whether lists show a part: pictures are parts of the documents that they are in."""
+        return kind != "file" or not self.document_id.startswith(PICTURES)
+
+    def _gone(self, *, taken_down: str) -> dict[str, object]:
+        """Return since when all of it is gone, and how long that is remembered."""
+        gone = {kind: part for kind in KINDS if (part := self.part(kind)) and part.removed_at}
+        since = max((part.removed_at for part in gone.values() if part.removed_at), default=None)
+        if since is None:
             return {"removed_at": None, "expires_at": None}
-        since = max(gone)
+        is_listed = any(map(self._is_listed, gone))
         # What has no version left cannot be brought back: it is only remembered for the events that are late.
-        can_return = is_listed and any(
-            part.version_id for part in (self.source, self.pdf, self.file) if part and part.removed_at
-        )
-        kept = KEPT if can_return else REMEMBERED
+        can_return = is_listed and any(part.version_id for part in gone.values())
         return {
             "removed_at": since if can_return or (taken_down and is_listed) else None,
-            "expires_at": None if taken_down else int((since + kept).timestamp()),
+            "expires_at": None if taken_down else int((since + (KEPT if can_return else REMEMBERED)).timestamp()),
         }
 
 

@@ -45,7 +45,7 @@ def facts(document: Document, owner: Owner, render: Render | None, request: Http
         ("in their corner", format_html("<code>{}</code>", document.document_id)),
         ("is", _state(document)),
     ]
-    told += [(KIND[kind], _part(document, kind, part)) for kind in KINDS[::-1] if (part := document.part(kind))]
+    told += [(KIND[kind], _part(document, kind, part)) for kind in KINDS if (part := document.part(kind))]
     told.append(("size", filesizeformat(size(document))))
     if render:
         told.append(("PDF in the background", _render(render)))

@@ -13,13 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from documents import bucket, history, source, workshop
+from documents import bucket, history, renders, source, workshop
 from documents.asked import SignedIn, draft_key, own
 from documents.bucket import Changed
 from documents.forms import DocumentForm, TitleForm, editable
 from documents.place import new_id
 from documents.rendered import MAX_PICTURE_BYTES
-from documents.renders import renders
 from documents.source import MAX_BYTES, PAPERS, THEMES, Source
 
 if TYPE_CHECKING:
@@ -37,11 +36,7 @@ def edit(request: SignedIn, document_id: str) -> HttpResponse:
         return _save(request, corner, document_id)
     content, stored = bucket.read(corner, document_id)
     workshop.warm()  # the page's first preview is a second away
-    try:
-        document = source.parse(content)
-    except (source.NotText, source.TooLarge) as error:
-        context = {"document_id": document_id, "why": str(error), "size": stored.size}
-        return render(request, "documents/unreadable.html", context, status=422)
+    document = source.parse(content)
     return _page(request, corner, document_id, document, etag=stored.e_tag, modified_at=stored.modified_at)
 
 
@@ -53,33 +48,42 @@ def _save(request: SignedIn, corner: Corner, document_id: str) -> HttpResponse:
     document = form.source()
     try:
         bucket.save(corner, document_id, source.write(document).encode(), was=form.cleaned_data["etag"])
+    except source.TooLarge as error:
+        form.add_error("text", str(error))
+        return _page(request, corner, document_id, document, form=form, etag=form.cleaned_data["etag"], status=422)
     except Changed:
         content, stored = bucket.read(corner, document_id)
-        theirs = {"source": editable(source.parse(content)), "etag": stored.e_tag, "modified_at": stored.modified_at}
+        theirs = {"source": _as_far_as_it_can_be_read(content), "etag": stored.e_tag, "modified_at": stored.modified_at}
         # The next press saves: whoever presses it has seen both.
         return _page(request, corner, document_id, document, conflict=theirs, etag=stored.e_tag, status=409)
     messages.success(request, "Saved.")
     return redirect("documents:edit", document_id)
 
 
+def _as_far_as_it_can_be_read(content: bytes) -> Source:
+    try:
+        return editable(source.parse(content))
+    except (source.NotText, source.TooLarge):
+        return Source("", content[:MAX_BYTES].decode(errors="replace").replace("\0", ""))
+
+
 def _page(
     request: SignedIn, corner: Corner, document_id: str, document: Source, *, status: int = 200, **context: Any
 ) -> HttpResponse:
     known = history.find(request, document_id)
-    is_current = bool(known and known.pdf and known.pdf.is_there and known.pdf.source_e_tag == context.get("etag"))
-    render_ = None if is_current else renders.find(corner.identity_id, document_id)
-    if render_ and known and known.pdf and known.pdf.modified_at and known.pdf.modified_at > render_.updated_at:
-        render_ = None
+    made = known.pdf if known and known.has_pdf else None
+    is_current = bool(made and made.source_e_tag == context.get("etag"))
+    told = None
+    if not is_current:
+        pdf_at = made.modified_at if made else None
+        told = renders.worth_telling(corner.identity_id, document_id, pdf_at=pdf_at, now=timezone.now())
     context |= {
         "document_id": document_id,
         "title": source.title_of(document, document_id),
         # What cannot be stored stays as it was sent.
         "source": document if context.get("form") else editable(document),
-        "pdf": {"modified_at": known.pdf.modified_at, "size": known.pdf.size, "is_current": is_current}
-        if known and known.pdf and known.has_pdf
-        else None,
-        "render": render_,
-        "is_under_way": bool(render_ and render_.is_under_way(now=timezone.now())),
+        "pdf": made and {"modified_at": made.modified_at, "size": made.size, "is_current": is_current},
+        "render": told,
         "themes": THEMES,
         "papers": PAPERS,
         "draft_key": draft_key(request.user),

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from documents import source
-from documents.source import MAX_BYTES, MAX_TITLE_CHARACTERS, PAPERS, THEMES, Source
+from documents.source import MAX_BYTES, MAX_TITLE_CHARACTERS, PAPERS, THEMES, Options, Source
 
 
 class DocumentForm(forms.Form):
@@ -48,8 +48,9 @@ def editable(document: Source) -> Source:
 
 
 def composed(text: str, *, title: str | None = None, **given: Any) -> Source:
-    """Return the document that an editor's fields make; what is not given is as the text's own first lines say. Raises
-    source.TooLarge, source.NotText."""
+    """Return the document that an editor's fields make. What the text's own first lines say wins: whoever writes or
+    pastes them there means them. Raises source.TooLarge, source.NotText."""
     parsed = source.parse(text)
-    options = replace(parsed.options, **{name: value for name, value in given.items() if value is not None})
-    return Source(parsed.title if title is None else title.strip(), parsed.text, options, parsed.author, parsed.others)
+    unsaid = {name: value for name, value in given.items() if getattr(parsed.options, name) == getattr(Options(), name)}
+    options = replace(parsed.options, **{name: value for name, value in unsaid.items() if value is not None})
+    return Source(parsed.title or (title or "").strip(), parsed.text, options, parsed.author, parsed.others)

@@ -18,7 +18,7 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import ClientError
 from django.conf import settings
 
-from documents import bucket, source
+from documents import bucket, object_versions, source
 from documents.document import Document, Part, documents, is_kept
 from documents.place import CORNERS, KINDS, TAKEN_DOWN, Place, corner_of, place_of
 from portal import aws
@@ -35,7 +35,6 @@ class Look(NamedTuple):
     """What S3 has in a place."""
 
     part: Part
-    title: str = ""
     taken_down: str = ""
 
 
@@ -62,7 +61,7 @@ def record(place: Place, *, sequencer: str = "", now: datetime) -> None:
         seen = look(place, now=now)
         blank = Document(identity_id=place.identity_id, document_id=place.document_id)
         part = seen.part.model_copy(update={"sequencer": sequencer})
-        new = (was or blank).with_part(place.kind, part, title=seen.title, taken_down=seen.taken_down)
+        new = (was or blank).with_part(place.kind, part, taken_down=seen.taken_down)
         if new is None or (was is None and not sequencer and not is_kept(new, now=now)):
             return
         try:
@@ -77,7 +76,7 @@ def look(place: Place, *, now: datetime) -> Look:
     """Ask S3 what is in a place."""
     try:
         if place.kind == "source":
-            return Look(*_source(place))
+            return Look(_source(place))
         answer = _s3().head_object(**_here(place))
     except ClientError as error:
         if aws.error_code(error) not in ("404", "NoSuchKey"):
@@ -85,15 +84,17 @@ def look(place: Place, *, now: datetime) -> Look:
         return _gone(place, now=now)
     made_of = bucket.made_of(answer["Metadata"]) if place.kind == "pdf" else {}
     part = _part(answer, answer["ContentLength"]).model_copy(update=made_of)
-    # A PDF is called what its source is called, where there is one.
-    return Look(part, place.path.rpartition("/")[2][: source.MAX_TITLE_CHARACTERS] if place.kind == "file" else "")
+    if place.kind == "file":
+        name = source.one_line(place.path.rpartition("/")[2])
+        part = part.model_copy(update={"title": name})
+    return Look(part)
 
 
 def _here(place: Place) -> dict[str, str]:
     return {"Bucket": settings.DOCUMENTS_BUCKET, "Key": place.key}
 
 
-def _source(place: Place, **version: str) -> tuple[Part, str]:
+def _source(place: Place, **version: str) -> Part:
     try:
         answer = _s3().get_object(**_here(place), **version, Range=f"bytes=0-{HEAD_BYTES - 1}")
         # Whoever answers may leave a range out of account.
@@ -103,7 +104,8 @@ def _source(place: Place, **version: str) -> tuple[Part, str]:
         if aws.error_code(error) not in ("416", "InvalidRange"):
             raise
         answer, head, size = _s3().head_object(**_here(place), **version), b"", 0
-    return _part(answer, size), source.title_of(source.parse(_text(head)), place.document_id)
+    title = source.title_of(source.parse(_text(head)), place.document_id)
+    return _part(answer, size).model_copy(update={"title": title})
 
 
 def _text(head: bytes) -> str:
@@ -122,24 +124,20 @@ def _part(answer: Mapping[str, Any], size: int) -> Part:
 
 def _gone(place: Place, *, now: datetime) -> Look:
     """Return since when nothing is in a place, and the version that could be brought back."""
-    answer = _s3().list_object_versions(Bucket=settings.DOCUMENTS_BUCKET, Prefix=place.key, MaxKeys=100)
-    versions = [one for one in answer.get("Versions", ()) if one["Key"] == place.key]
-    markers = [one["LastModified"] for one in answer.get("DeleteMarkers", ()) if one["Key"] == place.key]
-    if versions and markers:
-        last = versions[0]  # the newest
-        title = ""
-        if place.kind == "source":
-            _, title = _source(place, VersionId=last["VersionId"])
-        return Look(Part(removed_at=max(markers), version_id=last["VersionId"], size=last["Size"]), title)
+    last, removed_at = object_versions.newest(_s3(), place.key)
+    if last and removed_at:
+        title = _source(place, VersionId=last["VersionId"]).title if place.kind == "source" else ""
+        part = Part(removed_at=removed_at, version_id=last["VersionId"], size=last["Size"], title=title)
+        return Look(part)
     try:
         taken = _s3().head_object(Bucket=settings.DOCUMENTS_BUCKET, Key=place.taken_down_key)
     except ClientError as error:
         if aws.error_code(error) not in ("404", "NoSuchKey"):
             raise
-        return Look(Part(removed_at=max(markers, default=now)))
+        return Look(Part(removed_at=removed_at or now))
     metadata = {name: unquote_plus(value) for name, value in taken["Metadata"].items()}
-    part = Part(removed_at=taken["LastModified"], size=taken["ContentLength"])
-    return Look(part, metadata.get("title", ""), metadata.get("reason", "Taken down."))
+    part = Part(removed_at=taken["LastModified"], size=taken["ContentLength"], title=metadata.get("title", ""))
+    return Look(part, metadata.get("reason", "Taken down."))
 
 
 def rebuild(identity_id: str = "", *, now: datetime) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from documents import bucket, history, source
 from documents.asked import SignedIn, draft_key, own
 from documents.forms import TitleForm
-from documents.place import new_id
+from documents.place import is_path, new_id
 from documents.source import Source
 from portal.dynamo.table import BadCursor
 
@@ -51,7 +51,7 @@ def home(request: SignedIn) -> HttpResponse:
     # The index follows the bucket within seconds; until then, what was just deleted is left out here.
     deleted_id = request.GET.get("deleted", "")
     just_deleted = next((one for one in context["page"].records if one.document_id == deleted_id), None)
-    if deleted_id and not just_deleted:
+    if is_path(deleted_id) and not just_deleted:
         just_deleted = history.find(request, deleted_id)
     facts = {"hidden": deleted_id, "just_deleted": just_deleted, "draft_key": draft_key(request.user)}
     return render(request, "documents/home.html", context | facts)
@@ -83,15 +83,18 @@ def new(request: SignedIn) -> HttpResponse:
 @require_POST
 def import_files(request: SignedIn) -> HttpResponse:
     """Make a document of each Markdown file."""
-    files = request.FILES.getlist("files")[:MOST_FILES]
+    files = request.FILES.getlist("files")
     corner = bucket.corner(request)
-    made = [document_id for file in files if (document_id := _import(request, corner, file))]
+    made = [document_id for file in files[:MOST_FILES] if (document_id := _import(request, corner, file))]
     if not files:
         messages.warning(request, "Choose one or more Markdown files first.")
     elif len(made) == 1 == len(files):
         return redirect("documents:edit", made[0])
     elif made:
         messages.success(request, f"{len(made)} of {len(files)} files are documents now.")
+    if left := files[MOST_FILES:]:
+        names = ", ".join(file.name or "" for file in left)
+        messages.warning(request, f"At most {MOST_FILES} files come in at once. These did not: {names}")
     return redirect("documents:home")
 
 
@@ -101,14 +104,24 @@ def _import(request: HttpRequest, corner: Corner, file: Any) -> str:
     if not name.lower().endswith(_ENDINGS):
         messages.error(request, f"{name} is no Markdown file: those end in {', '.join(_ENDINGS)}.")
         return ""
+    if file.size > source.MAX_BYTES:
+        messages.error(
+            request, f"{name}: A document can have at most {source.MAX_BYTES:,} bytes, and this has {file.size:,}."
+        )
+        return ""
     try:
-        document = source.parse(file.read(source.MAX_BYTES + 1))
+        document = source.parse(file.read())
     except (source.TooLarge, source.NotText) as error:
         messages.error(request, f"{name}: {error}")
         return ""
     if not document.title and not source.heading_of(document.text):
         stem = name.rpartition(".")[0][: source.MAX_TITLE_CHARACTERS]
         document = Source(stem, document.text, document.options, document.author, document.others)
+    try:
+        content = source.write(document).encode()
+    except source.TooLarge:
+        # There is no room for a title of its own.
+        content = document.text.encode()
     document_id = new_id()
-    bucket.create(corner, document_id, source.write(document).encode())
+    bucket.create(corner, document_id, content)
     return document_id

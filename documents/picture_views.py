@@ -7,12 +7,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from documents import bucket, workshop
 from documents.asked import own
-from documents.place import PICTURES, picture_path
 from documents.rendered import MAX_PICTURE_BYTES, NotAPicture
 from portal.accounts.refusals import SignedOut
 from portal.api import error
 
-_SHOWN_BYTES = 20_000_000
 _YEAR = 365 * 24 * 60 * 60
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -26,7 +24,7 @@ _MAGIC = {
 @require_safe
 def picture(request: HttpRequest, path: str) -> HttpResponse:
     """Show a picture of one's own corner. `images/` in the address is part of no path: the path is the whole of it."""
-    data = bucket.read_picture(bucket.corner(request), path, most_bytes=_SHOWN_BYTES)
+    data = bucket.read_picture(bucket.corner(request), path, most_bytes=MAX_PICTURE_BYTES)
     content_type = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), "")
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         content_type = "image/webp"
@@ -34,7 +32,8 @@ def picture(request: HttpRequest, path: str) -> HttpResponse:
         raise Http404
     answer = HttpResponse(data, content_type=content_type)
     # Those that were uploaded here are named by what is in them.
-    age = f"max-age={_YEAR}, immutable" if path.startswith(PICTURES) else "max-age=60"
+    is_uploaded = path == bucket.picture_path(data, path.rpartition(".")[2])
+    age = f"max-age={_YEAR}, immutable" if is_uploaded else "max-age=60"
     answer["Cache-Control"] = f"private, {age}"
     return answer
 
@@ -48,7 +47,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         return error(413, f"A picture has at most {MAX_PICTURE_BYTES // 1_000_000} MB.")
     try:
         checked = workshop.picture(request.read(MAX_PICTURE_BYTES + 1))
-        path = picture_path(checked.data, checked.ending)
+        path = bucket.picture_path(checked.data, checked.ending)
         bucket.save_picture(bucket.corner(request), path, checked.data, content_type=checked.content_type)
     except (NotAPicture, workshop.TookTooLong, workshop.TooComplex) as reason:
         return error(422, str(reason))

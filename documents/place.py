@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import secrets
+import unicodedata
 from typing import Literal, NamedTuple
 
 Kind = Literal["source", "pdf", "file"]
 
+# Control characters, halves of characters, and what ends a line.
+_UNSPEAKABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 CORNERS, TAKEN_DOWN = "ugc/", "taken-down/"
 PICTURES = "images/"
 _ENDINGS: dict[Kind, str] = {"source": ".md", "pdf": ".pdf", "file": ""}
-# The PDF first: whoever deletes a document in this order leaves no PDF in the list, not even for a moment.
-KINDS: tuple[Kind, ...] = ("pdf", "source", "file")
+# The Markdown first: a PDF that is being made looks whether it is still there, and whoever deletes a document in this
+# order finds the PDF that did not look in time.
+KINDS: tuple[Kind, ...] = ("source", "pdf", "file")
 
 
 class Place(NamedTuple):
@@ -64,11 +67,6 @@ def places(identity_id: str, document_id: str) -> list[Place]:
     return [place for place in every if place_of(place.key) == place]
 
 
-def picture_path(data: bytes, ending: str) -> str:
-    """Return the path of an uploaded picture: it is called by what is in it."""
-    return f"{PICTURES}{hashlib.sha256(data).hexdigest()[:32]}.{ending}"
-
-
 def is_path(path: str) -> bool:
     """Tell whether a path names something in a corner whatever reads it: no storage or proxy would change it."""
     return (
@@ -77,7 +75,7 @@ def is_path(path: str) -> bool:
         and path == posixpath.normpath(path) != "."
         and not f"{path}/".startswith(("/", "../"))
         and "\\" not in path
-        and path.isprintable()
+        and not any(unicodedata.category(one) in _UNSPEAKABLE for one in path)
     )
 
 

@@ -20,7 +20,7 @@ from documents.document import Document, documents
 from documents.document_words import STATES
 from documents.models import LONGEST_KEY, ids_of, key_of
 from documents.models import Render as RenderScreen
-from documents.renders import FAILED_SHELF, Render, State, renders
+from documents.renders import FAILED_SHELF, Render, State, interrupted, renders
 from portal import aws
 from portal.dynamo import audit, records
 from portal.dynamo.records import RecordAdmin
@@ -54,12 +54,17 @@ class RenderAdmin(RecordAdmin[Render]):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         self._refuse(request)
         page = records.page(renders, FAILED_SHELF, index="ByShelf", request=request)
+        is_first = not {"before", "after"} & set(request.GET)
+        stuck = interrupted(now=datetime.now(UTC)) if is_first else []
         context = {
             **self.admin_site.each_context(request),
             "title": "PDFs that failed",
             "opts": self.opts,
             "page": page,
-            "rows": [{"render": one, "url": self.url(one), "retry_url": self._retry_url(one)} for one in page.records],
+            "rows": [
+                {"render": one, "url": self.url(one), "retry_url": self._retry_url(one)}
+                for one in [*stuck, *page.records]
+            ],
             "may_retry": self.may_retry(request),
             "media": self.media,
             **(extra_context or {}),

@@ -6,6 +6,7 @@ import json
 import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -15,7 +16,9 @@ from portal.dynamo.table import Conflict, Instant, Record, Table
 KEPT = timedelta(days=30)
 # A render that has said nothing for as long is not under way any more: its message is waiting, or lost.
 SILENT = timedelta(minutes=17)
-FAILED_SHELF = "failed"
+# What the index finds: those that failed, and those that are not over.
+FAILED_SHELF, OPEN_SHELF = "failed", "open"
+INTERRUPTED = "It was interrupted. Make the PDF again."
 
 
 class State(StrEnum):
@@ -25,6 +28,15 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+class Owner(NamedTuple):
+    """Who asks for a PDF."""
+
+    identity_id: str
+    sub: str
+    username: str
+    developer_user: str
+
+
 class Render(Record):
     """The one render of a document: a new one takes its place."""
 
@@ -32,9 +44,10 @@ class Render(Record):
     document_id: str
     render_id: str
     state: State
-    shelf: str | None = None  # FAILED_SHELF: what the operators' list finds
+    shelf: str | None = None
     sub: str  # whose it is
     username: str
+    developer_user: str = ""  # by what the portal may vouch for them
     source_e_tag: str
     started_at: Instant
     updated_at: Instant
@@ -51,14 +64,42 @@ class Render(Record):
     def is_under_way(self, *, now: datetime) -> bool:
         return not self.is_over and now - self.updated_at < SILENT
 
+    def over(self, state: State, *, now: datetime, **facts: object) -> Render:
+        """Return the render as it is once it is over."""
+        shelf = FAILED_SHELF if state is State.FAILED else None
+        return self.model_copy(update={"state": state, "shelf": shelf, "updated_at": now, **facts})
+
+    def as_seen(self, *, now: datetime) -> Render:
+        """Return the render as it is to be told: one that has said nothing for too long was interrupted."""
+        if self.is_over or self.is_under_way(now=now):
+            return self
+        return self.over(State.FAILED, now=self.updated_at, message=INTERRUPTED)
+
 
 renders = Table(Render, name="renders", key=("IdentityId", "DocumentId"), indexes={"ByShelf": ("Shelf", "UpdatedAt")})
 
 
-def start(
-    identity_id: str, document_id: str, *, sub: str, username: str, source_e_tag: str, pages: int, now: datetime
-) -> Render:
+def worth_telling(identity_id: str, document_id: str, *, pdf_at: datetime | None, now: datetime) -> Render | None:
+    """Return the render of a document, where there is anything to tell of it besides the PDF of `pdf_at`: how far it
+    is, or why it failed since then."""
+    found = renders.find(identity_id, document_id)
+    render = found and found.as_seen(now=now)
+    if render is None or render.state is State.DONE:
+        return None
+    # S3 tells no fractions of a second.
+    is_newer = pdf_at is not None and pdf_at >= render.updated_at.replace(microsecond=0)
+    return None if render.state is State.FAILED and is_newer else render
+
+
+def interrupted(*, now: datetime) -> list[Render]:
+    """Return the renders that have said nothing for too long, the oldest first: of the first two hundred."""
+    found = renders.query(OPEN_SHELF, index="ByShelf", limit=200, newest_first=False).records
+    return [one.as_seen(now=now) for one in found if not one.is_under_way(now=now)]
+
+
+def start(owner: Owner, document_id: str, *, source_e_tag: str, pages: int, now: datetime) -> Render:
     """Have a document's PDF made in the background, or return the render of the same text that is under way."""
+    identity_id = owner.identity_id
     was = renders.find(identity_id, document_id, consistent=True)
     if was and was.source_e_tag == source_e_tag and was.is_under_way(now=now):
         if was.state is State.QUEUED:
@@ -70,8 +111,10 @@ def start(
         document_id=document_id,
         render_id=secrets.token_hex(8),
         state=State.QUEUED,
-        sub=sub,
-        username=username,
+        shelf=OPEN_SHELF,
+        sub=owner.sub,
+        username=owner.username,
+        developer_user=owner.developer_user,
         source_e_tag=source_e_tag,
         started_at=now,
         updated_at=now,
@@ -93,7 +136,7 @@ def retry(render: Render, *, now: datetime) -> Render:
         update={
             "render_id": secrets.token_hex(8),
             "state": State.QUEUED,
-            "shelf": None,
+            "shelf": OPEN_SHELF,
             "message": "",
             "page": 0,
             "updated_at": now,

@@ -130,9 +130,9 @@ def write(source: Source) -> str:
 def _front(text: str) -> tuple[list[str], str] | None:
     """Return the lines in front and the text after them, or None where there are none."""
     lines: list[str] = []
-    position = 0
+    position, limit = 0, len(text[:MAX_FRONT_BYTES].encode()[:MAX_FRONT_BYTES].decode(errors="ignore"))
     while len(lines) < MAX_FRONT_LINES + 2:
-        end = text.find("\n", position, MAX_FRONT_BYTES)
+        end = text.find("\n", position, limit)
         line = text[position:] if end < 0 else text[position:end]
         if lines and line.rstrip() == _FENCE:
             return lines[1:], "" if end < 0 else text[end + 1 :]
@@ -152,7 +152,9 @@ def _entry(line: str) -> tuple[str, Any]:
     elif value in _BLOCKS:
         return "", ""
     if key in ("title", "author"):
-        return (key, value) if one_line(value) else ("", "")
+        # A longer one stays where it is, as it is.
+        is_title = one_line(value) and len(" ".join(value.split())) <= MAX_TITLE_CHARACTERS
+        return (key, value) if is_title else ("", "")
     if key in ("theme", "paper"):
         known: dict[str, Any] = _WORDS[key]
     elif key in ("cover", "contents"):

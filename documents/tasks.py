@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from documents import index as documents_index
-from documents import pdf
+from documents import progress
 
 # What the template gives the queue as maxReceiveCount.
 RENDER_TRIES = 3
@@ -28,7 +28,7 @@ def render(event: Mapping[str, Any], context: Any) -> None:
     """Make the PDFs that take too long for a request."""
     for record in event["Records"]:
         asked = json.loads(record["body"])
-        pdf.work(
+        progress.work(
             asked["IdentityId"],
             asked["DocumentId"],
             asked["RenderId"],

@@ -13,6 +13,11 @@ from documents import bucket, source, workshop
 from documents.asked import SignedIn, own
 from documents.place import places
 
+# Whatever its size, its title is near the beginning.
+_HEAD_CHARACTERS = 100_000
+# Of a comparison: Lambda's answers have 6 MB at most.
+_MOST_LINES, _MOST_CHARACTERS = 2_000, 1_000
+
 
 @own
 @require_safe
@@ -24,18 +29,19 @@ def versions(request: SignedIn, document_id: str) -> HttpResponse:
     present = _text(content)
     context: dict[str, Any] = {
         "document_id": document_id,
-        "title": source.title_of(source.parse(present), document_id),
+        "title": source.title_of(source.parse(present[:_HEAD_CHARACTERS]), document_id),
         "versions": page.records,
         "cursor": page.cursor,
     }
     if version_id := request.GET.get("version", ""):
         then, version = bucket.read(corner, document_id, version_id=version_id)
-        context["compared"] = {"version": version, "lines": _difference(_text(then), present)}
+        lines = _difference(_text(then), present)
+        context["compared"] = {"version": version, "lines": lines and _shown(lines), "is_cut": _is_cut(lines or [])}
     return render(request, "documents/versions.html", context)
 
 
 def _text(content: bytes) -> str:
-    return content.decode("utf-8", errors="replace")
+    return content.decode("utf-8", errors="replace").replace("\0", "")
 
 
 def _difference(then: str, now: str) -> list[tuple[str, str]] | None:
@@ -44,6 +50,14 @@ def _difference(then: str, now: str) -> list[tuple[str, str]] | None:
         return workshop.difference(then, now)
     except (workshop.TookTooLong, workshop.TooComplex):
         return None
+
+
+def _is_cut(lines: list[tuple[str, str]]) -> bool:
+    return len(lines) > _MOST_LINES or any(len(line) > _MOST_CHARACTERS for _, line in lines)
+
+
+def _shown(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(kind, line[:_MOST_CHARACTERS]) for kind, line in lines[:_MOST_LINES]]
 
 
 @own

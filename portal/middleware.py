@@ -100,7 +100,7 @@ def _page_of(path: str) -> str | None:
         return {"/ride": "/rides/", "/me": "/profile/", "/documents": "/documents/"}[path]
     if ride := re.fullmatch(r"/ride/([\w-]+)", path):
         return f"/rides/{ride[1]}/"
-    document = re.fullmatch(r"/documents/(?!(?:download|file|images)/)(.*[^/])", path)
+    document = re.fullmatch(r"/documents/(.*[^/])", path)
     return f"/documents/edit/{quote(document[1])}/" if document else None
 
 

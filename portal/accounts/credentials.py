@@ -21,7 +21,18 @@ from portal.accounts.models import Claims, User
 from portal.accounts.refusals import SignedOut
 from portal.accounts.sts import Credentials
 
-__all__ = ["Credentials", "client", "client_for", "forget", "forget_all", "fresh", "identity_id", "of", "roles"]
+__all__ = [
+    "Credentials",
+    "client",
+    "client_for",
+    "developer_user",
+    "forget",
+    "forget_all",
+    "fresh",
+    "identity_id",
+    "of",
+    "roles",
+]
 
 EARLY_SECONDS = 300
 PEOPLE_AT_ONCE = 512
@@ -56,14 +67,21 @@ def client(request: HttpRequest, service: str) -> Any:
     return holding.clients[service]
 
 
+def developer_user(request: HttpRequest) -> str:
+    """Return under which name the identity pool lets the portal vouch for who asks. Raises SignedOut."""
+    user = _user(request)
+    return user.claims.get("developer_user") or _worker(identity_id(request))
+
+
 @sensitive_variables()
-def client_for(identity_id: str, service: str, *, sub: str) -> Any:
+def client_for(identity_id: str, service: str, *, sub: str, developer_user: str = "") -> Any:
     """Return a boto3 client with new credentials of somebody who does not ask now, for work that they asked for
     before: it reaches their corner, and nothing else. Raises SignedOut.
 
-    The portal vouches for the identity under a name of its own, so that no token has to wait in a queue.
+    The portal vouches for them, so that no token has to wait in a queue, by what `developer_user` returned then.
     """
-    _, token = identity_pool.vouch(f"work:{identity_id}", sub=sub, identity_id=identity_id)
+    user = developer_user or (sub if ":" in sub else _worker(identity_id))
+    _, token = identity_pool.vouch(user, sub=sub, identity_id=identity_id)
     made = sts.assume_with_web_identity(token, settings.PERSON_ROLE_ARN, session_name="portico-work")
     return aws.client_with(service, key_id=made.access_key_id, secret=made.secret_access_key, token=made.session_token)
 
@@ -144,20 +162,30 @@ def _exchange(request: HttpRequest, role_arn: str | None) -> Holding:
     if claims["sub"] != user.sub:
         raise SignedOut
     identity = identity_pool.identity_id(id_token)
-    _remember(user.sub, identity)
+    _remember(user.sub, identity, id_token)
     # A role that the token does not name cannot be asked for; without a name, it is the preferred one.
     custom = role_arn if role_arn != _preferred(claims) else None
     return Holding(identity, identity_pool.credentials(identity, id_token, custom))
 
 
-def _remember(sub: str, identity: str) -> None:
-    """Note someone's identity for the operators' page, if that can be done now."""
+@sensitive_variables()
+def _remember(sub: str, identity: str, id_token: str = "") -> None:
+    """Note someone's identity, for the operators' pages and for work in the background, if that can be done now."""
     try:
-        people.remember_identity(sub, identity)
+        person = people.remember_identity(sub, identity)
+        if id_token and person.worker_of != identity:
+            # AWS lets another name lead to an identity only with a token of one that does already.
+            identity_pool.vouch(_worker(identity), sub=sub, identity_id=identity, id_token=id_token)
+            people.remember_worker(sub, identity)
     except Exception as error:
         if not aws.is_transient(error):
             raise
         log.warning("An identity was not noted (%s).", type(error).__name__)
+
+
+def _worker(identity: str) -> str:
+    """Return the name under which the portal vouches for an identity of the user pool in the background."""
+    return f"work:{identity}"
 
 
 def _made(service: str, key: Key, holding: Holding) -> Any:

@@ -24,6 +24,8 @@ class Person(Record):
     person_id: str
     username: str = ""
     identity_id: str = ""
+    # The identity for which the portal may vouch in the background.
+    worker_of: str = ""
     last_sign_in_at: Instant | None = None
     last_sign_in_door: str = ""
     last_sign_in_address: str = ""
@@ -64,8 +66,8 @@ def remember_sign_in(user: User, *, door: str, address: str, now: datetime) -> N
         log.warning("A sign-in was not noted (%s).", type(error).__name__)
 
 
-def remember_identity(person_id: str, identity_id: str) -> str:
-    """Remember the identity in AWS of somebody who has none yet. Return the one that is remembered."""
+def remember_identity(person_id: str, identity_id: str) -> Person:
+    """Remember the identity in AWS of somebody who has none yet. Return what is remembered of them."""
     answer = aws.client("dynamodb").update_item(
         TableName=people.name,
         Key=to_item({"PersonId": person_id}),
@@ -73,7 +75,17 @@ def remember_identity(person_id: str, identity_id: str) -> str:
         ExpressionAttributeValues=to_item({":id": identity_id}),
         ReturnValues="ALL_NEW",
     )
-    return people.load(answer["Attributes"]).identity_id
+    return people.load(answer["Attributes"])
+
+
+def remember_worker(person_id: str, identity_id: str) -> None:
+    """Remember that the portal may vouch for somebody's identity in the background."""
+    aws.client("dynamodb").update_item(
+        TableName=people.name,
+        Key=to_item({"PersonId": person_id}),
+        UpdateExpression="SET WorkerOf = :id",
+        ExpressionAttributeValues=to_item({":id": identity_id}),
+    )
 
 
 def decline_join(person_id: str, *, now: datetime) -> None:

@@ -28,6 +28,11 @@ EXCHANGE = {
     ("cognito-identity", "GetCredentialsForIdentity"): 1,
     ("dynamodb", "UpdateItem"): 1,
 }
+# Once, for work in the background.
+FIRST_EXCHANGE = EXCHANGE | {
+    ("cognito-identity", "GetOpenIdTokenForDeveloperIdentity"): 1,
+    ("dynamodb", "UpdateItem"): 2,
+}
 
 
 @pytest.fixture
@@ -195,6 +200,10 @@ def test_an_hours_use_costs_one_exchange(
     cloud: TestCloud, request_of: Callable[..., HttpRequest], rider: SignedUp
 ) -> None:
     start, asking = datetime.now(UTC), request_of(rider)
+    cloud.forget_calls()
+    credentials.of(asking)
+    assert cloud.calls() == FIRST_EXCHANGE
+    credentials.forget_all()
     cloud.forget_calls()
     first = credentials.of(asking)
     assert cloud.calls() == EXCHANGE

@@ -754,7 +754,7 @@ def test_whoever_could_not_be_linked_has_nothing_of_the_account_in_aws(
     client = sign_in(someone)
     token = client.session["tokens"]["id"]
     sub, other_door = client.session["claims"]["sub"], f"saml:{uuid.uuid4().hex}"
-    own = people.remember_identity(sub, identity_pool.identity_id(token))
+    own = people.remember_identity(sub, identity_pool.identity_id(token)).identity_id
     by = client.get("/profile/").wsgi_request.user
     cloud.faults.add(service="dynamodb", action=step, kind="throttle", times=9)
     with pytest.raises(Exception, match="Throughput"):

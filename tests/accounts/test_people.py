@@ -42,8 +42,8 @@ def test_a_later_sign_in_forgets_nothing_else(
 
 
 def test_identity_is_remembered_once(cloud: TestCloud) -> None:
-    assert people.remember_identity("sub", "eu-west-1:one") == "eu-west-1:one"
-    assert people.remember_identity("sub", "eu-west-1:two") == "eu-west-1:one"
+    assert people.remember_identity("sub", "eu-west-1:one").identity_id == "eu-west-1:one"
+    assert people.remember_identity("sub", "eu-west-1:two").identity_id == "eu-west-1:one"
 
 
 def test_link_is_read_from_both_ends_and_undone(cloud: TestCloud) -> None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from documents import index
 from documents.place import Place, place_of
 from documents.renders import FAILED_SHELF, Render, State, renders
-from portal.accounts import people
+from portal.accounts import credentials, people
 from portal.dynamo.values import from_item
 from tests.conftest import SignedUp, TestCloud
 from tests.documents.conftest import Corner
@@ -49,6 +49,8 @@ def theirs(cloud: TestCloud, corner_of: Callable[[SignedUp], Corner], rider: Sig
     """The rider's corner, of which nothing is taken down."""
     corner = corner_of(rider)
     people.people.add(people.Person(person_id=rider.sub, username="rider", identity_id=corner.identity_id))
+    # As it was when they first used what is theirs.
+    credentials._remember(rider.sub, corner.identity_id, rider.id_token)
     s3 = cloud.admin("s3")
     for one in objects(cloud, f"taken-down/{corner.identity_id}/"):
         s3.delete_object(Bucket=settings.DOCUMENTS_BUCKET, Key=one)

@@ -15,7 +15,7 @@ from django.test import Client
 from PIL import Image
 
 from documents import pdf, workshop
-from documents.place import picture_path
+from documents.bucket import picture_path
 from documents.renders import State, renders
 from tests.conftest import SignedUp
 
@@ -226,14 +226,14 @@ def test_the_preview_is_clean_html_with_ones_own_pictures(ask, author):
     answer = ask(author, "POST", "/preview", {"Text": text})
     assert answer.status_code == 200
     html = answer.json()["Html"]
-    assert 'src="/documents/images/images/ab.png"' in html
+    assert 'src="/documents/images/images/ab.png/"' in html
     assert "<em>text</em>" in html
     assert "<script" not in html
     assert "example.com" not in html.replace("&", "")  # not even as a link to what is not fetched
     assert answer.json()["Headings"] == [{"Level": 1, "Text": "Plan", "Id": "doc-plan"}]
     assert ask(author, "POST", "/preview", {"Text": "# One\n\ntwo *three*"}).json()["Words"] == 3
     beside = ask(author, "POST", "/preview", {"Text": "![](pic.png)", "Id": "notes/plan"}).json()["Html"]
-    assert 'src="/documents/images/notes/pic.png"' in beside
+    assert 'src="/documents/images/notes/pic.png/"' in beside
 
 
 def test_what_takes_too_long_says_so(ask, author, monkeypatch):
@@ -288,7 +288,7 @@ def test_pictures_of_other_programs_are_checked_and_uploaded_ones_were(ask, stor
     corner.put(picture_path(b"<svg/>", "png"), b"<svg/>")
     corner.put("images/svg.png", b"<svg/>")
     paths = [uploaded, "images/red.png", picture_path(b"<svg/>", "png"), "images/svg.png"]
-    monkeypatch.setattr(workshop, "picture", lambda data: checked.append(data) or check(data))
+    monkeypatch.setattr(workshop, "picture", lambda data, **options: checked.append(data) or check(data, **options))
     made = stored("\n\n".join(f"![]({path})" for path in paths))
     answer = ask(author, "POST", f"/documents/{made['Id']}/pdf").json()
     assert answer["Missing"] == paths[2:]
@@ -402,5 +402,9 @@ def test_calls_of_aws(ask, stored, author, corner_of, cloud, catch_up):
     assert calls("PUT", path, {"Text": "two"}, **{"If-Match": made["ETag"]}) == {("s3", "PutObject"): 1}
     assert calls("GET", path) == {("s3", "GetObject"): 1, ("dynamodb", "GetItem"): 1}
     assert calls("GET", "/documents") == {("dynamodb", "Query"): 1}
-    assert calls("POST", f"{path}/pdf") == {("s3", "GetObject"): 1, ("s3", "PutObject"): 1}
+    assert calls("POST", f"{path}/pdf") == {
+        ("s3", "GetObject"): 1,
+        ("s3", "PutObject"): 1,
+        ("s3", "HeadObject"): 1,  # whether it was deleted meanwhile
+    }
     assert calls("POST", "/preview", {"Text": "x"}) == {}

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from documents import bucket, pdf, renders, tasks, workshop
-from documents.bucket import Changed, DocumentMissing
+from documents import bucket, pdf, progress, renders, tasks, workshop
+from documents.bucket import DocumentMissing
 from documents.corner import Corner
 from documents.renders import State
 from portal import aws
@@ -243,15 +243,15 @@ def test_what_is_refused_in_ones_own_corner_is_not_there(someone):
     bucket.create(corner, "plan", b"x")
     mine.s3.meta.events.register_first("before-send.s3", answer)
     assert not bucket.is_there(corner, "none", "pdf")
-    for call in (bucket.read, bucket.pdf_facts):
-        with pytest.raises(DocumentMissing):
-            call(corner, "none")
+    assert bucket.find_pdf(corner, "none") is None
+    with pytest.raises(DocumentMissing):
+        bucket.read(corner, "none")
     with pytest.raises(DocumentMissing):
         bucket.save(corner, "none", b"x", was="0" * 32)
 
 
-def test_two_writers_at_the_same_moment_are_a_conflict(someone):
-    """S3 answers 409 to the one that is late: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
+def test_two_writers_at_the_same_moment_are_told_to_try_again(someone):
+    """S3 answers 409 to the one that is late, which may be the first try of the same write: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
     mine = someone()
     corner = Corner(mine.identity_id, lambda: mine.s3)
     stored = bucket.create(corner, "plan", b"one")
@@ -266,11 +266,11 @@ def test_two_writers_at_the_same_moment_are_a_conflict(someone):
         return None
 
     mine.s3.meta.events.register_first("before-send.s3", answer)
-    with pytest.raises(Changed):
+    with pytest.raises(aws.Busy):
         bucket.save(corner, "plan", b"two", was=stored.e_tag)
 
 
 def test_the_longest_times_fit_into_what_lambda_and_api_gateway_have():
     assert pdf.AT_ONCE_SECONDS < 29 - 10
-    assert pdf.LONGEST_SECONDS < 900
+    assert progress.LONGEST_SECONDS < 900
     assert aws.is_transient(aws.Busy())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from botocore.exceptions import ClientError
 from django.conf import settings
@@ -13,6 +15,7 @@ from documents.corner import Corner
 from portal import aws
 from portal.accounts import credentials, identity_pool, session, tokens
 from portal.accounts.models import User
+from portal.accounts.refusals import SignedOut
 
 
 def refused(call, **parameters):
@@ -77,7 +80,7 @@ def test_a_link_to_ones_own_object_opens_no_other(someone):
     # The view's own code, with one person's credentials and another's identity.
     with pytest.raises(DocumentMissing):
         bucket.read(corner, "plan")
-    with pytest.raises(DocumentMissing):
+    with pytest.raises(ClientError, match="AccessDenied"):
         bucket.create(corner, "plan2", b"x")
     with pytest.raises(DocumentMissing):
         bucket.versions(corner, "plan")
@@ -120,13 +123,24 @@ def test_the_portals_own_role_writes_into_no_corner(someone):
 
 def test_work_in_the_background_is_done_with_the_owners_own_credentials(someone, author, cloud):
     identity_id = identity_pool.identity_id(author.id_token)
-    client = credentials.client_for(identity_id, "s3", sub=author.sub)
+    request = asking(author)
+    assert credentials.identity_id(request) == identity_id
+    user = credentials.developer_user(request)
+    client = credentials.client_for(identity_id, "s3", sub=author.sub, developer_user=user)
     others = someone()
     client.put_object(Bucket=settings.DOCUMENTS_BUCKET, Key=f"ugc/{identity_id}/by-work.md", Body=b"x")
     assert refused(client.put_object, Key=others.key("plan.md"), Body=b"x")
     # It is the same identity as ever, and the next time as well.
     assert identity_pool.identity_id(author.id_token) == identity_id
     credentials.client_for(identity_id, "s3", sub=author.sub)
+
+
+def test_nobody_is_vouched_for_under_a_name_that_does_not_lead_to_them_yet(cloud, rider):
+    name = f"vouched:{uuid.uuid4()}"
+    identity_id, _ = identity_pool.vouch(name, sub=name)
+    with pytest.raises(SignedOut):
+        credentials.client_for(identity_id, "s3", sub=rider.sub)
+    assert credentials.client_for(identity_id, "s3", sub=name)
 
 
 def test_the_bucket_is_private(cloud):

@@ -29,7 +29,7 @@ def written(*parts: tuple[Kind, Part]) -> Document:
     """Return the document after each of these was written down, or was not."""
     document = BLANK
     for kind, part in parts:
-        document = document.with_part(kind, part, title="Plan") or document
+        document = document.with_part(kind, part) or document
     return document
 
 
@@ -57,6 +57,14 @@ def test_it_is_listed_where_something_is_there_and_among_the_deleted_where_nothi
         assert document.expires_at == (document.removed_at + KEPT).timestamp()
 
 
+@given(_histories)
+def test_the_markdown_says_the_title_and_a_file_only_where_there_is_none(history):
+    titled = [(kind, part.model_copy(update={"title": f"{kind} {n}"})) for n, (kind, part) in enumerate(history)]
+    last = dict(titled)
+    expected = last.get("source") or last.get("file")
+    assert written(*titled).title == (expected.title if expected else "")
+
+
 def test_sequencers_of_different_lengths_are_padded_on_the_right():
     assert padded("005e1d3a") < padded("005E1D3B") < padded("005E1D3B01")
     assert padded("005E1D3B") == padded("005E1D3B00")
@@ -76,6 +84,12 @@ def test_pictures_are_in_no_list():
         picture.model_copy(update={"file": there(1)}),
         picture.model_copy(update={"file": gone(2), "expires_at": int((gone(2).removed_at + REMEMBERED).timestamp())}),
     ]
+
+
+def test_what_is_beside_the_pictures_is_listed_where_it_is_none():
+    beside = Document(identity_id="me", document_id="images/readme")
+    assert beside.with_part("source", there(1)).modified_at == there(1).modified_at
+    assert beside.with_part("source", gone(1)).removed_at == gone(1).removed_at
 
 
 def test_what_has_no_version_left_cannot_be_brought_back():

@@ -53,7 +53,21 @@ def test_a_path_that_something_on_its_way_would_change_is_none(path):
     assert not is_path(path)
 
 
-@pytest.mark.parametrize("path", ["a", "a.b", "..a", ".a", "notes/2026/ünï 🦄", "images/ab.png"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a\u00a0b",
+        "\u3000",
+        "\U0001f469\u200d\U0001f4bb",
+        "a\u00adb",
+        "a",
+        "a.b",
+        "..a",
+        ".a",
+        "notes/2026/ünï 🦄",
+        "images/ab.png",
+    ],
+)
 def test_other_names_are_paths(path):
     assert is_path(path)
 
@@ -67,10 +81,10 @@ def test_new_ids_are_paths_and_differ():
 @pytest.mark.parametrize(
     ("document_id", "paths"),
     [
-        ("plan", ["plan.pdf", "plan.md", "plan"]),
-        ("plan.md", ["plan.md.pdf", "plan.md.md"]),
-        ("a/plan.pdf", ["a/plan.pdf.pdf", "a/plan.pdf.md"]),
-        ("images/.md", ["images/.md.pdf", "images/.md.md", "images/.md"]),
+        ("plan", ["plan.md", "plan.pdf", "plan"]),
+        ("plan.md", ["plan.md.md", "plan.md.pdf"]),
+        ("a/plan.pdf", ["a/plan.pdf.md", "a/plan.pdf.pdf"]),
+        ("images/.md", ["images/.md.md", "images/.md.pdf", "images/.md"]),
     ],
 )
 def test_where_the_parts_of_a_document_can_be(document_id, paths):

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from documents import renders
-from documents.renders import State
+from documents.renders import OPEN_SHELF, State
 from portal.dynamo import records
 from portal.dynamo.table import Conflict
 from tests.documents.conftest import Corner
@@ -56,7 +56,8 @@ def test_what_failed_is_listed_newest_first_with_one_query_for_each_page(asks, f
     second = asks.get(RENDERS + first.context["page"].older)
     assert [row["render"].document_id for row in second.context["rows"]] == ["d1", "d0"]
     assert asks.get(RENDERS + second.context["page"].newer).context["rows"] == first.context["rows"]
-    assert cloud.calls()["dynamodb", "Query"] == 3
+    # And one, on the first page, for those that were interrupted.
+    assert cloud.calls()["dynamodb", "Query"] == 3 + 1
     assert cloud.calls()["dynamodb", "Scan"] == 0
 
 
@@ -76,6 +77,15 @@ def test_a_renders_page_says_why_it_failed_and_leads_to_the_document(asks, fail)
     assert not page_problems(page.content.decode())
 
 
+def test_one_that_was_interrupted_is_listed_and_made_once_more(asks, fail, cloud):
+    was = fail(state=State.RENDERING, shelf=OPEN_SHELF, message="", updated_at=NOW - timedelta(hours=1))
+    page = asks.get(RENDERS)
+    assert "It was interrupted." in text(page)
+    retry(asks, was, from_list="yes")
+    assert [one["DocumentId"] for one in sent(cloud)] == ["notes/long"]
+    assert "It was interrupted." not in text(asks.get(RENDERS))
+
+
 def test_one_that_failed_is_made_once_more(asks, fail, cloud):
     was = fail()
     page = retry(asks, was, from_list="yes")
@@ -83,7 +93,7 @@ def test_one_that_failed_is_made_once_more(asks, fail, cloud):
     assert "The PDF of “notes/long” is being made once more." in text(page)
     assert "None has failed." in text(page)
     now = stored()
-    assert (now.state, now.shelf, now.message, now.sub) == (State.QUEUED, None, "", was.sub)
+    assert (now.state, now.shelf, now.message, now.sub) == (State.QUEUED, OPEN_SHELF, "", was.sub)
     assert sent(cloud) == [{"IdentityId": NOBODY, "DocumentId": "notes/long", "RenderId": now.render_id}]
     assert written(cloud) == [("operator", "retried the PDF", f"documents.document/{NOBODY}/notes/long", [])]
     assert "operator retried the PDF" in text(asks.get(url(HERE, "notes/long", noun="render")))

@@ -256,7 +256,7 @@ def test_what_its_owner_writes_meanwhile_is_taken_as_well(asks, theirs, cloud, m
     monkeypatch.setattr(archive, "_copy", slow)
     take_down(asks, theirs)
     assert versions(theirs) == []
-    assert taken(cloud, theirs, "notes/plan.pdf") == b"# Plan\n\nwritten meanwhile"
+    assert taken(cloud, theirs, "notes/plan.md") == b"# Plan\n\nwritten meanwhile"
 
 
 def test_an_owner_who_does_not_stop_writing_is_not_waited_for(asks, theirs, monkeypatch):

@@ -13,7 +13,7 @@ from documents.place import Place
 from tests.documents.conftest import indexed
 from tests.html import page_problems
 
-GET_PAGES = ["", "deleted/", "edit/plan/", "versions/plan/", "pdf/plan/status/"]
+GET_PAGES = ["", "deleted/", "edit/plan/", "versions/plan/"]
 POST_PAGES = ["new/", "import/", "rename/plan/", "duplicate/plan/", "delete/plan/", "restore/plan/", "pdf/plan/"]
 
 
@@ -279,7 +279,7 @@ def test_a_picture_is_stored_under_what_is_in_it(asks, corner):
     assert answer.json()["Markdown"] == f"![]({path})"
     assert upload(asks, picture("JPEG")).json()["Path"] == path
     assert corner.paths() == {path}
-    shown = asks.get(f"/documents/images/{path}")
+    shown = asks.get(f"/documents/images/{path}/")
     assert (shown["Content-Type"], shown["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
     assert shown["Cache-Control"].startswith("private")
     assert shown.content == corner.get(path)
@@ -314,9 +314,9 @@ def test_uploading_needs_the_csrf_token_and_somebody(client, client_for, author,
 
 def test_only_pictures_are_shown_as_pictures(asks, corner):
     corner.put("page.png", b"<script>alert(1)</script>", ContentType="text/html")
-    assert asks.get("/documents/images/page.png").status_code == 404
+    assert asks.get("/documents/images/page.png/").status_code == 404
     corner.put("ok.bin", picture("WEBP"), ContentType="text/html")
-    assert asks.get("/documents/images/ok.bin")["Content-Type"] == "image/webp"
+    assert asks.get("/documents/images/ok.bin/")["Content-Type"] == "image/webp"
 
 
 # --- Downloads --------------------------------------------------------------------------------------------------------
@@ -328,9 +328,9 @@ def test_downloads_lead_to_signed_links_with_the_right_name(asks, corner, catch_
     corner.put("sums.xlsx", b"PK")
     catch_up()
     for address, name in [
-        ("download/plan.md", "Pl%C3%A4n.md"),
-        ("download/plan.pdf", "Pl%C3%A4n.pdf"),
-        ("file/sums.xlsx", "sums.xlsx"),
+        ("download/plan.md/", "Pl%C3%A4n.md"),
+        ("download/plan.pdf/", "Pl%C3%A4n.pdf"),
+        ("file/sums.xlsx/", "sums.xlsx"),
     ]:
         answer = asks.get(f"/documents/{address}")
         assert answer.status_code == 302
@@ -338,13 +338,13 @@ def test_downloads_lead_to_signed_links_with_the_right_name(asks, corner, catch_
         assert "X-Amz-Signature" in answer["Location"]
         assert name in answer["Location"].replace("%25", "%"), address
         assert answer["Cache-Control"] == "private, no-store"
-    assert asks.get("/documents/download/none.pdf").status_code == 404
+    assert asks.get("/documents/download/none.pdf/").status_code == 404
 
 
 # --- Who, and how -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("address", [*GET_PAGES, "download/plan.md", "download/plan.pdf", "images/images/ab.png"])
+@pytest.mark.parametrize("address", [*GET_PAGES, "download/plan.md/", "download/plan.pdf/", "images/images/ab.png/"])
 def test_a_stranger_signs_in_first(client, cloud, address):
     answer = client.get(f"/documents/{address}")
     assert answer.status_code == 302
@@ -357,7 +357,7 @@ def test_somebody_else_finds_nothing(client_for, outsider, corner, catch_up):
     corner.put("images/ab.png", picture())
     catch_up()
     theirs = client_for(outsider)
-    for address in ("edit/plan/", "versions/plan/", "download/plan.md", "download/plan.pdf", "images/images/ab.png"):
+    for address in ("edit/plan/", "versions/plan/", "download/plan.md/", "download/plan.pdf/", "images/images/ab.png/"):
         answer = theirs.get(f"/documents/{address}")
         assert answer.status_code == 404, address
         assert "Secret" not in text(answer)
@@ -373,7 +373,7 @@ def test_get_and_head_change_nothing(asks, corner, cloud):
     for address in POST_PAGES:
         assert asks.get(f"/documents/{address}").status_code == 405, address
         assert asks.head(f"/documents/{address}").status_code == 405, address
-    for address in [*GET_PAGES, "download/plan.md"]:
+    for address in [*GET_PAGES, "download/plan.md/"]:
         cloud.forget_calls()
         asks.get(f"/documents/{address}")
         asks.head(f"/documents/{address}")
@@ -394,7 +394,7 @@ def test_every_post_needs_the_csrf_token(client_for, author, corner):
 @pytest.mark.parametrize("name", ["..", "a/../../b", "a//b", "%2e%2e/x", "a%0ab"])
 def test_names_lead_nowhere_else(asks, name):
     assert asks.get(f"/documents/edit/{name}/").status_code == 404
-    assert asks.get(f"/documents/images/{name}").status_code == 404
+    assert asks.get(f"/documents/images/{name}/").status_code == 404
 
 
 def test_s3_that_does_not_answer_is_said_and_the_account_page_is_there(asks, corner, cloud):

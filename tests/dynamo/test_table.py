@@ -202,6 +202,29 @@ def test_throttling_is_retried_and_then_told_apart_as_passing(cloud):
     assert aws.is_transient(failure.value)
 
 
+def test_what_an_older_portal_wrote_can_be_replaced_and_what_others_wrote_meanwhile_cannot(cloud):
+    class Part(Record):
+        size: int = 0
+        title: str = ""  # is new
+
+    class Thing(Record):
+        ride_id: str
+        part: Part | None = None
+        name: str = ""  # is new, too
+
+    things = Table(Thing, name="rides", key=("RideId",))
+    item = to_item({"RideId": "one", "Part": {"Size": 1}, "Foreign": "stays"})
+    cloud.admin("dynamodb").put_item(TableName=things.name, Item=item)
+    was = things.get("one")
+    things.replace(was.model_copy(update={"name": "New"}), was=was)
+    assert from_item(cloud.items("rides")[0]) == {
+        "RideId": "one", "Part": {"Size": 1, "Title": ""}, "Foreign": "stays", "Name": "New",
+    }  # fmt: skip
+    cloud.admin("dynamodb").put_item(TableName=things.name, Item=item | to_item({"Part": {"Size": 2}}))
+    with pytest.raises(Conflict):
+        things.replace(was.model_copy(update={"name": "Newer"}), was=was)
+
+
 def test_a_lost_reply_does_not_turn_a_stored_record_into_a_conflict_that_is_ours(cloud):
     cloud.faults.add(service="dynamodb", action="PutItem", kind="lost_reply", times=1)
     entries.add(Entry(ride_id="one", note="once"))

@@ -113,6 +113,13 @@ def test_developer_user_of_another_identity_is_not_linked(pool: Vouching, user: 
     assert refused[0] == "DeveloperUserAlreadyRegisteredException"
 
 
+def test_another_name_leads_to_an_identity_only_with_a_login_that_does_already(pool: Vouching, user: str) -> None:
+    identity, _ = pool.vouch(user)
+    refused = refusal(lambda: pool.vouch(f"{user}-work", IdentityId=identity))
+    assert refused[0] == "NotAuthorizedException"
+    assert pool.vouch(user, IdentityId=identity)[0] == identity
+
+
 def test_login_of_another_identity_is_not_linked(pool: Vouching, user: str) -> None:
     identity, _ = pool.vouch(user)
     token = pool.sign_in(pool.users.add_confirmed())

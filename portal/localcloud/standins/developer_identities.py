@@ -123,6 +123,10 @@ def _identity_for(
     identity: dict[str, Any] = identities[wanted]
     if identity.get("_merged_into"):
         raise Refusal("ResourceNotFoundException", f"Identity '{wanted}' not found.")
+    if identity_id and not of_user and not of_logins and (identity["Logins"] or identity.get(DEVELOPER_USERS)):
+        # https://github.com/aws/aws-sdk-js/issues/2327
+        message = "Logins don't match. Please include at least one valid login for this identity or identity pool."
+        raise Refusal("NotAuthorizedException", message)
     if user not in identity.setdefault(DEVELOPER_USERS, []):
         identity[DEVELOPER_USERS].append(user)
     for provider, token in logins.items():
