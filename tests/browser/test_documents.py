@@ -118,6 +118,21 @@ def is_not_saved(page):
     expect(page.locator("#saved")).to_have_text("Not saved")
 
 
+@pytest.fixture
+def saves_fail(context):
+    """Return a function that cuts the way of what is saved, or mends it. Where the whole connection came back, a page
+    that is being closed would hear of it and save."""
+    address = "**/documents/plan"
+
+    def switch(is_cut):
+        if is_cut:
+            context.route(address, lambda route: route.abort())
+        else:
+            context.unroute(address)
+
+    return switch
+
+
 def choice(page, title, name):
     """Open the menu of a document in the list, and return one of its choices."""
     page.get_by_label(f"What to do with {title}").click()
@@ -167,6 +182,18 @@ def test_what_is_typed_is_seen_counted_and_saved(page, signed_in, corner):
         corner.get(path).decode().startswith("---\ntitle: A house of stone\npaper: A5\ncover: true\n---\n# The house")
     )
     assert not drafts(page)
+
+
+def test_first_lines_that_say_title_and_look_go_into_their_fields(page, writes, corner):
+    text = writes("# Plan\n")
+    text.fill("---\ntitle: Pasted plan\npaper: A5\n---\n# Plan\n")
+    save(page)
+    expect(page.get_by_label("Title", exact=True)).to_have_value("Pasted plan")
+    expect(page.get_by_label("Paper")).to_have_value("A5")
+    expect(text).to_have_value("# Plan\n")
+    type_at_end(page, "More.")
+    save(page)
+    assert corner.get("plan.md") == b"---\ntitle: Pasted plan\npaper: A5\n---\n# Plan\nMore."
 
 
 def test_a_later_text_is_never_replaced_by_an_earlier_preview(page, writes):
@@ -225,6 +252,7 @@ def test_commands_do_to_the_selection_what_they_say(page):
         ("list", "‹- a\n- b›"): "‹a\nb›",
         ("list", "‹- [x] a›"): "‹- a›",
         ("list", "‹›"): "- ‹›",
+        ("list", "‹›\na"): "- ‹›\na",
         ("tasks", "‹- a\n- b›"): "‹- [ ] a\n- [ ] b›",
         ("quote", "‹a\n\nb›"): "‹> a\n>\n> b›",
         ("quote", "‹> a\n>\n> b›"): "‹a\n\nb›",
@@ -319,7 +347,7 @@ def test_what_would_keep_a_renderer_busy_is_written_and_saved_all_the_same(page,
 # --- Nothing is lost --------------------------------------------------------------------------------------------------
 
 
-def test_a_lost_connection_and_a_closed_tab_lose_nothing(page, context, writes, corner):
+def test_a_lost_connection_and_a_closed_tab_lose_nothing(page, context, writes, corner, saves_fail, catch_up):  # noqa: F811
     problem = page.locator("#problem")
     writes("Before.")
     context.set_offline(True)
@@ -332,14 +360,17 @@ def test_a_lost_connection_and_a_closed_tab_lose_nothing(page, context, writes, 
     expect(page.locator("#aloud")).to_have_text("Saved.")
     assert corner.get("plan.md") == b"Before. In a tunnel."
 
-    context.set_offline(True)
+    saves_fail(True)
     type_at_end(page, " In a longer one.")
     is_not_saved(page)
     page.close()
-    context.set_offline(False)
+    saves_fail(False)
     assert corner.get("plan.md") == b"Before. In a tunnel."
 
+    catch_up()
     again = context.new_page()
+    again.goto("/documents/")
+    expect(again.get_by_role("listitem")).to_contain_text("unsaved text in this browser")
     text = opened(again)
     expect(text).to_have_value("Before. In a tunnel. In a longer one.")
     expect(again.locator("#restored")).to_contain_text("was not saved is back")
@@ -552,13 +583,13 @@ def test_merging_puts_both_into_the_text(page, two_versions, corner):
     assert corner.get("plan.md").decode() == merged
 
 
-def test_a_draft_of_another_version_opens_the_conflict(page, context, writes, corner):
+def test_a_draft_of_another_version_opens_the_conflict(page, context, writes, corner, saves_fail):
     writes("Before.")
-    context.set_offline(True)
+    saves_fail(True)
     type_at_end(page, " Mine.")
     is_not_saved(page)
     page.close()
-    context.set_offline(False)
+    saves_fail(False)
     corner.put("plan.md", b"Theirs.")
     for _ in range(2):
         # Closing the tab decides nothing.
@@ -576,17 +607,17 @@ def test_a_draft_of_another_version_opens_the_conflict(page, context, writes, co
     assert corner.get("plan.md") == b"Before. Mine."
 
 
-def test_two_tabs_that_were_closed_with_unsaved_text_are_both_brought_back(page, context, writes, corner):
+def test_two_tabs_that_were_closed_with_unsaved_text_are_both_brought_back(page, context, writes, corner, saves_fail):
     writes("Before.")
     other = context.new_page()
     opened(other)
-    context.set_offline(True)
+    saves_fail(True)
     for tab, words in ((page, " First tab."), (other, " Second tab.")):
         type_at_end(tab, words)
         is_not_saved(tab)
     page.close()
     other.close()
-    context.set_offline(False)
+    saves_fail(False)
     again = context.new_page()
     opened(again)
     panel = again.get_by_role("region", name="Two versions of this document")
@@ -661,7 +692,9 @@ def test_a_picture_that_is_too_large_is_made_smaller_and_what_is_none_says_so(pa
         {"name": "book.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"},
     ]
     page.locator("#choose-pictures").set_input_files(files)
-    expect(page.locator("#text-says")).to_contain_text("book.pdf was not uploaded: it is not a picture.")
+    said = page.locator("#text-says")
+    expect(said).to_contain_text("book.pdf was not uploaded: it is not a picture.")
+    expect(said).to_contain_text("notes.png was not uploaded: ")
     expect(text).to_have_value(re.compile(r"^Above\.\s+!\[\]\(images/[0-9a-f]{32}\.jpg\)\s+$"))
     save(page)
     (path,) = corner.paths() - {"plan.md"}
@@ -778,8 +811,14 @@ def test_documents_are_imported_found_renamed_exported_deleted_and_brought_back(
     catch_up()
     page.reload()
     choice(page, "The small plan", "Duplicate").click()
-    expect(page.get_by_label("Title", exact=True)).to_have_value("Copy of The small plan")
-    assert len([path for path in corner.paths() if path.endswith(".md")]) == 3
+    title = page.get_by_label("Title", exact=True)
+    expect(title).to_have_value("Copy of The small plan")
+    expect(page.locator("#editor")).to_have_attribute("data-ready", "")
+    title.fill("Unsaved title")
+    page.get_by_label("More about this document").click()
+    page.get_by_role("button", name="Duplicate").click()
+    expect(title).to_have_value("Copy of Unsaved title")
+    assert len([path for path in corner.paths() if path.endswith(".md")]) == 4
 
 
 def test_an_earlier_version_is_compared_and_brought_back(page, writes, corner):

@@ -1,7 +1,7 @@
 // What the toolbar and the keys do to Markdown. Each command takes {text, start, end} and returns a change:
 // {from, to, insert, start, end}: what to replace by what, and what is selected then; null for nothing to do.
 
-const lineStart = (text, at) => text.lastIndexOf("\n", at - 1) + 1;
+const lineStart = (text, at) => (at > 0 ? text.lastIndexOf("\n", at - 1) + 1 : 0);
 const lineEnd = (text, at) => (text.indexOf("\n", at) + 1 || text.length + 1) - 1;
 
 /** Put marks around what is selected, or around the word at the cursor; take them away where they are. */

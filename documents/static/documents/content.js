@@ -27,9 +27,12 @@ export function write(form, content) {
   }
 }
 
-/** Tell whether two contents are the same document. The server takes the space around a title away. */
+// The server brings a title to one line.
+const oneLine = (title) => title.trim().replace(/\s+/g, " ");
+
+/** Tell whether two contents are the same document. */
 export const same = (one, other) =>
-  NAMES.every((name) => (name === "title" ? one.title.trim() === other.title.trim() : one[name] === other[name]));
+  NAMES.every((name) => (name === "title" ? oneLine(one.title) === oneLine(other.title) : one[name] === other[name]));
 
 /** Return a content as the JSON API takes it. */
 export const asked = (content) => Object.fromEntries(NAMES.map((name) => [FIELDS[name], content[name]]));
@@ -42,7 +45,7 @@ export const answered = (answer) =>
 export function fingerprint(content) {
   let high = 0xdeadbeef;
   let low = 0x41c6ce57;
-  const text = JSON.stringify(NAMES.map((name) => (name === "title" ? content.title.trim() : content[name])));
+  const text = JSON.stringify(NAMES.map((name) => (name === "title" ? oneLine(content.title) : content[name])));
   for (let n = 0; n < text.length; n++) {
     const code = text.charCodeAt(n);
     high = Math.imul(high ^ code, 2654435761);

@@ -48,6 +48,14 @@ const saving = new Saving({
   draft,
   limit: limits.bytes,
   read: () => read(),
+  adopt(stored) {
+    const { value, selectionStart, selectionEnd } = area;
+    content.write(form, stored);
+    // What is gone was at the beginning.
+    const gone = value.length - area.value.length;
+    area.setSelectionRange(Math.max(0, selectionStart - gone), Math.max(0, selectionEnd - gone));
+    showTitle();
+  },
   tell(state, failure) {
     notice.tell(state, failure, { isKept: draft.isKept, at: saving.savedAt });
     if (state === "saved") putBackNext();
@@ -78,11 +86,10 @@ const pictures = new Pictures({
   id,
   area,
   limit: limits.pictureBytes,
-  onEnd(words, isDone) {
-    notice.say(words);
-    element("text-says").textContent = isDone ? "" : words;
-    if (isDone) preview.lookForPictures();
-    saving.changed();
+  onEnd(failed) {
+    element("text-says").textContent = failed.join(" ");
+    notice.say(failed.join(" ") || "The picture is in the text.");
+    preview.lookForPictures();
   },
 });
 
@@ -229,7 +236,8 @@ const seen = () => (document.visibilityState === "hidden" ? saving.leave() : try
 document.addEventListener("visibilitychange", seen, { signal });
 addEventListener("pagehide", () => saving.leave(), { signal });
 for (const moment of ["online", "focus"]) addEventListener(moment, tryAgain);
-addEventListener("beforeunload", (event) => saving.isInDanger && event.preventDefault(), { signal });
+const isInDanger = () => saving.isInDanger || pictures.areUnderWay;
+addEventListener("beforeunload", (event) => isInDanger() && event.preventDefault(), { signal });
 
 function tryAgain() {
   saving.again();
@@ -255,6 +263,11 @@ chooser.addEventListener("change", () => {
 element("make-pdf").form.addEventListener("submit", (event) => {
   event.preventDefault();
   printing.make();
+});
+
+element("duplicate-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (await saving.now()) event.target.submit();
 });
 
 for (const button of form.querySelectorAll("[data-view]")) {

@@ -1,4 +1,23 @@
-// The list of documents: files that are chosen, or dropped anywhere, are imported at once.
+// The list of documents: it says what has text that is in this browser only, and files are imported as they are chosen,
+// or dropped anywhere.
+
+const { person } = document.querySelector("[data-person]").dataset;
+const drafts = `portico:draft:${person}:`;
+for (const item of document.querySelectorAll("[data-id]")) {
+  if (!hasDraft(item.dataset.id)) continue;
+  const mark = document.createElement("span");
+  mark.className = "tag warm";
+  mark.textContent = "unsaved text in this browser";
+  item.querySelector(".document-facts").append(mark);
+}
+
+function hasDraft(id) {
+  try {
+    return Object.keys(localStorage).some((key) => key.startsWith(`${drafts}${encodeURIComponent(id)}:`));
+  } catch {
+    return false; // a browser that keeps nothing
+  }
+}
 
 const form = document.getElementById("import");
 const { files } = form.elements;

@@ -10,7 +10,7 @@ const PROBLEMS = {
   "signed-out": ["you are signed out", `Sign in again in another tab. ${KEPT}.`, ["sign-in", "again"]],
   "someone-else": ["somebody else is signed in in this browser", `Sign in as yourself in another tab. ${KEPT}.`, ["sign-in", "again"]],
   "too-large": ["the text is too long", `It has more than a document can hold. Make two of it. ${KEPT}.`, ["again"]],
-  gone: ["this document was deleted elsewhere", `${KEPT}.`, ["anew"]],
+  gone: ["this document was deleted elsewhere", `${KEPT}.`, ["anew", "again"]],
   conflict: ["this document was changed elsewhere", "Both versions are below. Nothing is overwritten until you choose.", []],
   refused: ["", `${KEPT}.`, ["again"]],
 };

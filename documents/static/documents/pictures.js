@@ -24,7 +24,7 @@ export class Pictures {
   #waiting = new Set(); // placeholders in the text
   #numbers = 0;
 
-  /** `id` is the document's; `onEnd(words, isDone)` is told how each upload ended. */
+  /** `id` is the document's; `onEnd` is told what was not uploaded and why, in sentences. */
   constructor({ server, url, id, area, limit, onEnd }) {
     this.#server = server;
     this.#url = url;
@@ -51,7 +51,12 @@ export class Pictures {
   /** Upload pictures and put them where the cursor is. */
   async add(files) {
     const placed = [...files].map((file) => [file, this.#place(file)]);
-    for (const [file, placeholder] of placed) await this.#upload(file, placeholder);
+    const failed = [];
+    for (const [file, placeholder] of placed) {
+      const why = await this.#upload(file, placeholder);
+      if (why) failed.push(`${file.name} was not uploaded: ${why}`);
+    }
+    this.#onEnd(failed);
   }
 
   #take(event, data) {
@@ -76,11 +81,11 @@ export class Pictures {
       const headers = { "Content-Type": fits.type || "application/octet-stream" };
       const { Path } = await this.#server.ask("POST", this.#url, { body: fits, headers, seconds: SECONDS });
       this.#put(placeholder, `![${altOf(file)}](${this.#folder}${Path})`);
-      this.#onEnd(`${file.name} is in the text.`, true);
+      return "";
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
       this.#put(placeholder, "");
-      this.#onEnd(`${file.name} was not uploaded: ${WHY[failure.kind] ?? failure.message}`, false);
+      return WHY[failure.kind] ?? failure.message;
     }
   }
 

@@ -131,7 +131,7 @@ export class Preview {
     const link = event.target.closest("a[href^='#']");
     if (!link) return;
     event.preventDefault();
-    const target = document.getElementById(decodeURIComponent(link.hash.slice(1)));
+    const target = document.getElementById(link.getAttribute("href").slice(1));
     if (target && this.#pane.contains(target)) target.scrollIntoView({ block: "nearest" });
   }
 }

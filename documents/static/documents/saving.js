@@ -9,21 +9,22 @@ const LONGEST = 10_000; // that a text waits while keys go on
 const DRAFT = 250;
 const [FIRST_WAIT, LAST_WAIT] = [2000, 60_000];
 const MAY_HAVE_ARRIVED = ["offline", "busy"];
-// Further keys change nothing about these: a timer tries again, or somebody signs in and comes back to this tab.
-const WAITS = [...MAY_HAVE_ARRIVED, "signed-out", "someone-else"];
+// Further keys change nothing about these: a timer tries again, or somebody did something and comes back to this tab.
+const WAITS = [...MAY_HAVE_ARRIVED, "signed-out", "someone-else", "gone"];
 const KEEPALIVE_BYTES = 40_000; // browsers send 64 kB of JSON for a page that is gone
 
 export class Saving {
   #server;
   #id;
   #read;
+  #adopt;
   #draft;
   #limit;
   #tell;
   #etag;
   #content; // as the server has it under that ETag
   #lost = new Set(); // fingerprints of what was sent and may have arrived
-  #held = null; // the failure that somebody has to decide about
+  #isHeld = false; // until somebody has decided between two versions
   #failure = null;
   #running = null;
   #since = 0;
@@ -33,8 +34,9 @@ export class Saving {
   #draftAt = 0;
   #writtenAt = Date.now();
 
-  /** `read` returns the content, `tell(state, failure)` shows "saved", "waiting", "saving" or "failed". */
-  constructor({ server, id, etag, content, savedAt, draft, limit, read, tell }) {
+  /** `read` returns the content and `adopt` takes another one, `tell(state, failure)` shows "saved", "waiting", "saving"
+   * or "failed". */
+  constructor({ server, id, etag, content, savedAt, draft, limit, read, adopt, tell }) {
     this.savedAt = savedAt;
     this.#server = server;
     this.#id = id;
@@ -43,6 +45,7 @@ export class Saving {
     this.#draft = draft;
     this.#limit = limit;
     this.#read = read;
+    this.#adopt = adopt;
     this.#tell = tell;
   }
 
@@ -64,7 +67,7 @@ export class Saving {
   changed() {
     this.#writtenAt = Date.now();
     this.#keepSoon();
-    if (this.#held) return;
+    if (this.#isHeld) return;
     if (this.isSaved && !this.#running) return void this.#settle();
     if (this.#failure && WAITS.includes(this.#failure.kind)) return;
     const now = Date.now();
@@ -78,12 +81,12 @@ export class Saving {
     for (let tries = 0; tries < 3; tries++) {
       if (!(await this.#once()) || this.isSaved) break;
     }
-    return this.isSaved && !this.#held;
+    return this.isSaved && !this.#isHeld;
   }
 
   /** Try again where something passing was in the way. */
   again() {
-    if (this.#failure && !this.#held) this.#once();
+    if (this.#failure && !this.#isHeld) this.#once();
   }
 
   /** The page is being left, or put aside. */
@@ -97,14 +100,15 @@ export class Saving {
     this.#etag = etag;
     this.#content = content;
     this.#lost.clear();
-    this.#held = this.#failure = null;
+    this.#isHeld = false;
+    this.#failure = null;
     this.#wait = FIRST_WAIT;
     this.#draftNow();
   }
 
   /** Hold everything until `begin`: what the server has needs a decision. `etag` is what this text was begun from. */
   hold(failure, etag = this.#etag) {
-    this.#held = failure;
+    this.#isHeld = true;
     this.#etag = etag;
     clearTimeout(this.#timer);
     this.#draftNow();
@@ -123,7 +127,7 @@ export class Saving {
 
   async #once(options) {
     while (this.#running) await this.#running;
-    if (this.#held) return false;
+    if (this.#isHeld) return false;
     this.#running = this.#save(options);
     try {
       return await this.#running;
@@ -150,10 +154,13 @@ export class Saving {
         headers: { "If-Match": `"${this.#etag}"` },
         keepalive: isLeaving && bytes < KEEPALIVE_BYTES,
       });
-      this.begin(saved.ETag, content);
+      // First lines that say title and look are in their fields now.
+      const stored = saved.Text == null ? content : { ...answered(saved), text: saved.Text };
+      this.begin(saved.ETag, stored);
       this.savedAt = Date.now();
+      if (stored !== content && same(this.#read(), content)) this.#adopt(stored);
     } catch (failure) {
-      if (failure.kind === "conflict" && failure.answer?.Current) return this.#met(failure, content);
+      if (failure.kind === "conflict") return this.#met(failure, content);
       if (isNew && !MAY_HAVE_ARRIVED.includes(failure.kind)) this.#lost.delete(print);
       return this.#failed(failure);
     }
@@ -175,23 +182,22 @@ export class Saving {
 
   // Somebody else's version is there, or one of this page's own whose answer never came.
   #met(failure, content) {
-    const theirs = answered(failure.answer.Current);
-    const etag = failure.answer.Current.ETag;
-    if (same(theirs, content) || this.sent(theirs)) {
-      this.begin(etag, theirs);
-      this.savedAt = failure.answer.Current.ModifiedAt;
-      if (this.isSaved) return this.#settle();
-      this.#later(0);
-      return true;
+    const current = failure.answer.Current;
+    if (!current) return this.#failed(new Failure("refused", "what is there now is not Markdown", failure));
+    const theirs = { content: answered(current), etag: current.ETag, at: current.ModifiedAt };
+    if (!same(theirs.content, content) && !this.sent(theirs.content)) {
+      this.hold(Object.assign(failure, { theirs }));
+      return false;
     }
-    failure.theirs = { content: theirs, etag, at: failure.answer.Current.ModifiedAt };
-    this.hold(failure);
-    return false;
+    this.begin(theirs.etag, theirs.content);
+    this.savedAt = theirs.at;
+    if (this.isSaved) return this.#settle();
+    this.#later(0);
+    return true;
   }
 
   #failed(failure) {
     this.#failure = failure;
-    if (failure.kind === "gone") this.#held = failure;
     if (MAY_HAVE_ARRIVED.includes(failure.kind)) {
       this.#later(Math.max(failure.wait, this.#wait));
       this.#wait = Math.min(2 * this.#wait, LAST_WAIT);
@@ -215,7 +221,7 @@ export class Saving {
   #draftNow() {
     clearTimeout(this.#draftTimer);
     this.#draftAt = Date.now();
-    if (this.isSaved && !this.#held) this.#draft.forget();
+    if (this.isSaved && !this.#isHeld) this.#draft.forget();
     else this.#draft.keep({ content: this.#read(), etag: this.#etag, lost: [...this.#lost], at: this.#writtenAt });
   }
 }

@@ -6,7 +6,7 @@ const ATX = /^ {0,3}#{1,6}(?=\s|$)\s*(.*?)\s*#*\s*$/;
 const UNDERLINE = /^ {0,3}(=+|-+)\s*$/;
 
 /** Return where the headings of a Markdown text are: {offset, key}. */
-export function headingsOf(text) {
+function headingsOf(text) {
   const found = [];
   let [offset, fence, above] = [0, "", null];
   for (const line of text.split("\n")) {
@@ -38,11 +38,12 @@ const keyOf = (text) =>
     .toLowerCase();
 
 /** Match the headings of the text with those of the preview, in order: [offset, id] pairs. */
-export function matched(text, headings) {
+function matched(text, headings) {
   const pairs = [];
+  const keys = headings.map((heading) => keyOf(heading.Text));
   let from = 0;
   for (const { offset, key } of headingsOf(text)) {
-    const at = headings.findIndex((heading, n) => n >= from && keyOf(heading.Text) === key);
+    const at = keys.indexOf(key, from);
     if (at < 0) continue;
     pairs.push([offset, headings[at].Id]);
     from = at + 1;
@@ -95,8 +96,8 @@ export class Scrolling {
     const other = to ? this.#pane : this.#area;
     this.#points ??= this.#measured();
     const top = this.#leader.scrollTop;
-    const next = Math.max(1, this.#points.findIndex((point) => point[from] > top));
-    const [a, b] = next < this.#points.length && this.#points[next][from] > top ? [this.#points[next - 1], this.#points[next]] : this.#points.slice(-2);
+    const next = this.#points.findIndex((point) => point[from] > top);
+    const [a, b] = next < 0 ? this.#points.slice(-2) : [this.#points[next - 1], this.#points[next]];
     const share = b[from] > a[from] ? Math.min(1, (top - a[from]) / (b[from] - a[from])) : 0;
     other.scrollTop = a[to] + share * (b[to] - a[to]);
   }
@@ -120,6 +121,7 @@ export class Scrolling {
 
   // A textarea does not say where its lines are: an element of the same width and face does.
   #tops(offsets) {
+    if (!offsets.length) return [];
     const text = this.#area.value;
     const height = this.#area.scrollHeight;
     if (text.length > MEASURED) return offsets.map((offset) => (height * offset) / text.length);
