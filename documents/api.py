@@ -369,13 +369,12 @@ def _pdf(known: Document | None) -> PdfFacts | None:
 
 
 def _listed(known: Document) -> Listed:
-    part = known.source if known.has_source else known.pdf if known.has_pdf else known.file
     return Listed(
         Id=known.document_id,
         Title=known.title or known.document_id,
         ModifiedAt=known.modified_at,
-        Size=known.size,
-        ETag=part.e_tag if part else "",
+        Size=known.main.size if known.main else 0,
+        ETag=known.main.e_tag if known.main else "",
         Pdf=_pdf(known),
         IsFile=known.is_file,
     )

@@ -82,6 +82,11 @@ class Document(Record):
         return bool(self.has_pdf and self.source and self.pdf and self.pdf.source_e_tag == self.source.e_tag)
 
     @property
+    def main(self) -> Part | None:
+        """What it is first of all: the Markdown, or where there is none the PDF, or the file."""
+        return next((part for _, part in self.parts), None)
+
+    @property
     def size(self) -> int:
         """Bytes, of everything."""
         return sum(part.size for _, part in self.parts)

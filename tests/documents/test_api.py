@@ -276,6 +276,7 @@ def test_a_short_document_is_made_at_once(ask, stored, author, corner_of, catch_
     catch_up()
     [listed] = [one for one in ask(author, "GET", "/documents").json()["Documents"] if one["Id"] == made["Id"]]
     assert (listed["Pdf"]["IsCurrent"], listed["Pdf"]["Pages"]) == (True, 1)
+    assert (listed["Size"], listed["ETag"]) == (made["Size"], made["ETag"])
     again = ask(author, "GET", f"/documents/{made['Id']}/pdf").json()
     assert (again["State"], again["Pages"], again["Name"]) == ("done", 1, found["Name"])
 
