@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Header, Query, Router, Schema
+from ninja import Header, Query, Router
 from ninja.errors import AuthenticationError, HttpError
 from ninja.responses import Status
-from pydantic import Field
 
 from documents import bucket, history, pdf, renders, source, workshop
 from documents.bucket import Changed, DocumentMissing, Stored
@@ -18,10 +19,24 @@ from documents.document import Document
 from documents.forms import composed, editable
 from documents.place import is_path, new_id
 from documents.renders import Render
-from documents.source import MAX_BYTES, MAX_TITLE_CHARACTERS, Source
+from documents.schemas import (
+    ChangedDocument,
+    ChangedMeanwhile,
+    DocumentAnswer,
+    DocumentsAnswer,
+    HeadingAnswer,
+    Listed,
+    MadeAnswer,
+    NewDocument,
+    PdfFacts,
+    PreviewAnswer,
+    PreviewRequest,
+    RenderAnswer,
+    WholeDocument,
+)
+from documents.source import MAX_BYTES, Source
 from portal.accounts.models import User
 from portal.accounts.refusals import SignedOut
-from portal.dynamo.table import Instant
 from portal.errors import Failure
 from portal.middleware import reference
 
@@ -30,101 +45,6 @@ if TYPE_CHECKING:
 
 router = Router(tags=["Documents"])
 preview_router = Router(tags=["Documents"])
-
-_Text = Annotated[str, Field(max_length=MAX_BYTES, description="Markdown; its own first lines may say title and theme")]
-_Title = Annotated[str, Field(max_length=MAX_TITLE_CHARACTERS)]
-
-
-class NewDocument(Schema):
-    Text: _Text = ""
-    Title: _Title | None = Field(default=None, description="Without one, the first heading is the title")
-    Theme: str | None = Field(default=None, examples=list(source.THEMES))
-    Paper: str | None = Field(default=None, examples=list(source.PAPERS))
-    Cover: bool | None = None
-    Contents: bool | None = Field(default=None, description="Whether the PDF has a table of contents")
-
-
-class ChangedDocument(NewDocument):
-    Text: _Text
-
-
-class PdfFacts(Schema):
-    ModifiedAt: Instant
-    Size: int = Field(description="Bytes")
-    Pages: int
-    IsCurrent: bool = Field(description="Whether it was made of the text as it is")
-
-
-class DocumentFacts(Schema):
-    Id: str
-    Title: str
-    ModifiedAt: Instant | None
-    Size: int = Field(description="Bytes")
-    ETag: str = Field(description="What If-Match takes")
-
-
-class DocumentAnswer(DocumentFacts):
-    Text: str | None = Field(default=None, description="What is stored, where it is not what was sent")
-    OwnTitle: str = Field(description="What its first lines say; empty where the title is a heading's, or the id")
-    Theme: str
-    Paper: str
-    Cover: bool
-    Contents: bool
-    Pdf: PdfFacts | None = None
-
-
-class WholeDocument(DocumentAnswer):
-    Text: str
-
-
-class Listed(DocumentFacts):
-    Pdf: PdfFacts | None
-    IsFile: bool = Field(description="Neither Markdown nor a PDF")
-
-
-class DocumentsAnswer(Schema):
-    Documents: list[Listed]
-    Cursor: str | None = Field(description="Fetches the next page; null on the last one")
-
-
-class ChangedMeanwhile(Failure):
-    Current: WholeDocument | None = Field(description="The document as it is now; null where that is no text")
-
-
-class MadeAnswer(Schema):
-    Id: str
-    Name: str
-    State: str = "done"
-    Url: str = Field(description="Works for five minutes")
-    Pages: int
-    Missing: list[str] = Field(default=[], description="Pictures that are not there")
-
-
-class RenderAnswer(Schema):
-    Id: str
-    Name: str
-    State: renders.State
-    Page: int = Field(description="The page that is being laid out")
-    Pages: int = Field(description="How many there will be, more or less")
-    Message: str = Field(description="Why it failed, or waits")
-
-
-class PreviewRequest(Schema):
-    Text: _Text
-    Id: str = Field(default="", max_length=1000, description="Pictures are beside the document of this id")
-
-
-class HeadingAnswer(Schema):
-    Level: int
-    Text: str
-    Id: str
-
-
-class PreviewAnswer(Schema):
-    Html: str = Field(description="Clean: nothing in it can be executed")
-    Words: int
-    Headings: list[HeadingAnswer]
-
 
 _PUT_ANSWERS = {200: DocumentAnswer, 201: DocumentAnswer, 412: ChangedMeanwhile, 422: Failure}
 IfMatch = Annotated[
@@ -287,22 +207,19 @@ _PICTURES = "/documents/images/"
 _MOST_PREVIEW = 4_000_000
 
 
-class _refusals:  # noqa: N801 - reads as a `with` block
+@contextmanager
+def _refusals() -> Iterator[None]:
     """Say as HTTP what went wrong."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        match error:
-            case DocumentMissing():
-                raise Http404("You have no such document.") from error
-            case SignedOut():
-                raise AuthenticationError(message="Sign in anew, and send the new ID token.") from error
-            case source.TooLarge():
-                raise HttpError(413, str(error)) from error
-            case source.NotText() | workshop.TookTooLong() | workshop.TooComplex() | pdf.CannotBeMade():
-                raise HttpError(422, str(error)) from error
+    try:
+        yield
+    except DocumentMissing as error:
+        raise Http404("You have no such document.") from error
+    except SignedOut as error:
+        raise AuthenticationError(message="Sign in anew, and send the new ID token.") from error
+    except source.TooLarge as error:
+        raise HttpError(413, str(error)) from error
+    except (source.NotText, workshop.TookTooLong, workshop.TooComplex, pdf.CannotBeMade) as error:
+        raise HttpError(422, str(error)) from error
 
 
 def _corner(request: HttpRequest, document_id: str) -> Corner:
