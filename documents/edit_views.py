@@ -138,4 +138,6 @@ def delete(request: SignedIn, document_id: str) -> HttpResponse:
 
 def _back(request: SignedIn) -> str:
     """Return the page that a form says it was on, of the two that have it."""
-    return reverse("accounts:profile" if request.POST.get("from") == "profile" else "documents:home")
+    if request.POST.get("from") == "profile":
+        return reverse("accounts:profile")
+    return f"{reverse('documents:home')}?changed"

@@ -43,6 +43,17 @@ def newest(request: HttpRequest, *, more_url: str) -> dict[str, Any]:
     return {"page": page, "query": query, "is_older": bool(cursor), "more_url": more_url}
 
 
+def refresh_url(request: HttpRequest) -> str:
+    """Return the address at which the list is asked for again, twice, after something was `changed`: the index follows
+    the bucket within seconds."""
+    asked = request.GET.copy()
+    if "changed" not in asked:
+        return ""
+    if asked.pop("changed") == [""]:
+        asked["changed"] = "again"
+    return f"{request.path}?{asked.urlencode()}"
+
+
 @own
 @require_safe
 def home(request: SignedIn) -> HttpResponse:
@@ -53,7 +64,12 @@ def home(request: SignedIn) -> HttpResponse:
     just_deleted = next((one for one in context["page"].records if one.document_id == deleted_id), None)
     if is_path(deleted_id) and not just_deleted:
         just_deleted = history.find(request, deleted_id)
-    facts = {"hidden": deleted_id, "just_deleted": just_deleted, "draft_key": draft_key(request.user)}
+    facts = {
+        "hidden": deleted_id,
+        "just_deleted": just_deleted,
+        "draft_key": draft_key(request.user),
+        "refresh_url": refresh_url(request),
+    }
     return render(request, "documents/home.html", context | facts)
 
 
@@ -65,7 +81,7 @@ def deleted(request: SignedIn) -> HttpResponse:
         page = history.deleted(request, now=timezone.now(), cursor=request.GET.get("cursor") or None)
     except BadCursor as error:
         raise BadRequest("This list of documents cannot be continued from there.") from error
-    return render(request, "documents/deleted.html", {"page": page})
+    return render(request, "documents/deleted.html", {"page": page, "refresh_url": refresh_url(request)})
 
 
 @own
@@ -95,7 +111,7 @@ def import_files(request: SignedIn) -> HttpResponse:
     if left := files[MOST_FILES:]:
         names = ", ".join(file.name or "" for file in left)
         messages.warning(request, f"At most {MOST_FILES} files come in at once. These did not: {names}")
-    return redirect("documents:home")
+    return redirect(f"{reverse('documents:home')}?changed")
 
 
 def _import(request: HttpRequest, corner: Corner, file: Any) -> str:

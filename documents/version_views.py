@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from documents import bucket, source, workshop
@@ -75,4 +76,4 @@ def restore(request: SignedIn, document_id: str) -> HttpResponse:
     if not brought:
         raise Http404
     messages.success(request, "It is back.")
-    return redirect("documents:home")
+    return redirect(f"{reverse('documents:home')}?changed")

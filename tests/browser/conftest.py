@@ -41,7 +41,7 @@ def portal_url(cloud: TestCloud) -> Iterator[str]:
     server = make_server(
         "127.0.0.1", urlsplit(settings.PORTAL_URL).port, application, server_class=_Server, handler_class=_Quiet
     )
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield settings.PORTAL_URL
     server.shutdown()

@@ -25,6 +25,8 @@ OUTSIDE = ["/", "/sign-in/", "/sign-up/", "/forgot-password/", "/local/", "/api/
 INSIDE = [
     "/",
     "/rides/",
+    "/documents/",
+    "/documents/deleted/",
     "/profile/",
     "/profile/password/",
     "/profile/two-factor/",

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+OURS = ("portal/", "rides/", "documents/")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def collected(tmp_path_factory):
 
 def test_scripts_and_styles_import_hashed_names_that_exist(collected):
     names = json.loads((collected / "staticfiles.json").read_text())["paths"]
-    ours = [name for name in names if name.startswith(("portal/", "rides/")) and name.endswith((".js", ".css"))]
+    ours = [name for name in names if name.startswith(OURS) and name.endswith((".js", ".css"))]
     imported = []
     for name in ours:
         hashed = collected / names[name]
@@ -47,7 +48,7 @@ def test_every_file_that_a_template_names_is_collected(collected):
     names = json.loads((collected / "staticfiles.json").read_text())["paths"]
     named = {
         name
-        for folder in ("portal", "rides")
+        for folder in ("portal", "rides", "documents")
         for template in (ROOT / folder).rglob("*.html")
         for name in re.findall(r"""\{% static ["']([^"']+)["'] %\}""", template.read_text())
     }

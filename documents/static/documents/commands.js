@@ -62,8 +62,10 @@ export const heading = lines((all) =>
 export const further = lines((all) => all.map((line) => (line.trim() ? `    ${line}` : line)));
 export const nearer = lines((all) => all.map((line) => line.replace(/^(?: {1,4}|\t)/, "")));
 
-/** A word of code, or a block of it where whole lines are selected. */
+/** A word of code, or a block of it where whole lines are selected; a block that is there becomes text again. */
 export const code = (state) => {
+  const there = fenced(state);
+  if (there) return there;
   const chosen = state.text.slice(state.start, state.end);
   if (!chosen.includes("\n")) return around("`", "code")(state);
   const fence = chosen.includes("```") ? "~~~~" : "```";
@@ -73,9 +75,43 @@ export const code = (state) => {
   return alone(state.text, from, to, block, fence.length, 0);
 };
 
+// The block of code around the cursor or the selection, and what is left without its fences.
+function fenced({ text, start, end }) {
+  let [offset, mark, from, inside] = [0, "", 0, 0];
+  for (const line of text.split("\n")) {
+    const to = offset + line.length;
+    const [, fence = ""] = /^(`{3,}(?=[^`]*$)|~{3,})/.exec(line) ?? [];
+    if (!mark) {
+      if (offset > start) return null;
+      if (fence) [mark, from, inside] = [fence, offset, to + 1];
+    } else if (fence.startsWith(mark) && line.trim() === fence) {
+      if (start >= from && end <= to) {
+        const insert = text.slice(inside, Math.max(inside, offset - 1));
+        return { from, to, insert, start: from, end: from + insert.length };
+      }
+      mark = "";
+    }
+    offset = to + 1;
+  }
+  return null;
+}
+
 const ADDRESS = /^(?:https?:\/\/|mailto:)\S+$/;
 
+const LINK = /(!?)\[([^[\]\n]*)\]\(([^()\s]*)\)/g;
+
+/** Make a link of what is selected; a link that is there becomes its words again. */
 export function link({ text, start, end }) {
+  const above = lineStart(text, start);
+  for (const found of text.slice(above, lineEnd(text, end)).matchAll(LINK)) {
+    const from = above + found.index;
+    const to = from + found[0].length;
+    if (start < from || end > to || (start === end && (start === from || start === to))) continue;
+    const [, isPicture, words, address] = found;
+    if (isPicture) return null;
+    const insert = words === "text" && address !== "https://" ? address : words;
+    return { from, to, insert, start: from, end: from + insert.length };
+  }
   const chosen = text.slice(start, end);
   const [words, address] = ADDRESS.test(chosen) ? ["text", chosen] : [chosen || "text", "https://"];
   const insert = `[${words}](${address})`;
@@ -92,7 +128,9 @@ export function pasted({ text, start, end }, address) {
 }
 
 const TABLE = "| Column | Column |\n| ------ | ------ |\n| Cell   | Cell   |";
-export const table = ({ text, end }) => block(text, end, TABLE, 2, 6);
+/** A table below the line of the cursor; none within another one. */
+export const table = ({ text, end }) =>
+  text[lineStart(text, end)] === "|" ? null : block(text, end, TABLE, 2, 6);
 export const pageBreak = ({ text, end }) => block(text, end, "\\newpage", 8, 0);
 
 /** Return the change that puts a block on lines of its own after the line of the cursor. */
@@ -122,6 +160,10 @@ export function enter({ text, start, end }) {
   const [, indent, bullet, box, number, point, mark, rest] = found;
   const head = `${indent}${bullet ? `${bullet}${box ? " [ ]" : ""}` : number ? `${Number(number) + 1}${point}` : mark} `;
   if (start < from + text.slice(from).indexOf(rest, indent.length)) return null;
-  if (!rest.trim()) return { from, to: lineEnd(text, start), insert: "", start: from, end: from };
+  if (!rest.trim()) {
+    // Without an empty line, what comes next would belong to the last item.
+    const insert = text.slice(lineStart(text, from - 1), from).trim() ? "\n" : "";
+    return { from, to: lineEnd(text, start), insert, start: from + insert.length, end: from + insert.length };
+  }
   return { from: start, to: start, insert: `\n${head}`, start: start + 1 + head.length, end: start + 1 + head.length };
 }

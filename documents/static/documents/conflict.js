@@ -4,7 +4,7 @@ import { merged, rows } from "./differences.js";
 import { dated, onPress } from "./notice.js";
 
 const MOST_ROWS = 1000;
-const NAMES = { title: "Title", theme: "Look", paper: "Paper", cover: "Cover page", contents: "Table of contents" };
+const NAMES = { title: "Title", theme: "Theme", paper: "Paper", cover: "Cover page", contents: "Table of contents" };
 const words = (value) => (value === true ? "yes" : value === false ? "no" : value);
 
 export class Conflict {

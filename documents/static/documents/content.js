@@ -27,6 +27,23 @@ export function write(form, content) {
   }
 }
 
+/** Bring what the server made of what was `sent` into the form, as far as nobody has changed it since; tell whether the
+ * text was one of it. `area` keeps its cursor. */
+export function adopt(form, sent, stored) {
+  const area = form.elements.text;
+  let [end, storedEnd] = [sent.text.length, stored.text.length];
+  while (end && storedEnd && sent.text[end - 1] === stored.text[storedEnd - 1]) [end, storedEnd] = [end - 1, storedEnd - 1];
+  // What is written there meanwhile waits for the next save: these lines and the fields belong together.
+  if (!area.value.startsWith(sent.text.slice(0, end))) return false;
+  const now = read(form);
+  write(form, { ...now, ...unchanged(now, sent, stored), text: now.text });
+  area.setRangeText(stored.text.slice(0, storedEnd), 0, end, "preserve");
+  return true;
+}
+
+const unchanged = (now, sent, stored) =>
+  Object.fromEntries(NAMES.filter((name) => now[name] === sent[name]).map((name) => [name, stored[name]]));
+
 // The server brings a title to one line.
 const oneLine = (title) => title.trim().replace(/\s+/g, " ");
 

@@ -44,6 +44,9 @@ export async function open(prefix) {
   return { draft, found: null, left: [] };
 }
 
+/** Return all drafts under a prefix: {key, content, at}. */
+export const kept = (prefix) => keys(prefix).flatMap((key) => ({ key, ...parsed(key) })).filter(({ content }) => content);
+
 function keys(prefix) {
   try {
     return Object.keys(localStorage).filter((key) => key.startsWith(prefix));

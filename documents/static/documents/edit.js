@@ -3,10 +3,11 @@
 import { Conflict, both } from "./conflict.js";
 import * as content from "./content.js";
 import { open } from "./draft.js";
-import { Notice, dated } from "./notice.js";
+import { Notice } from "./notice.js";
 import { Pictures } from "./pictures.js";
 import { Preview } from "./preview.js";
 import { Printing } from "./printing.js";
+import { Restored } from "./restored.js";
 import { Saving } from "./saving.js";
 import { Scrolling } from "./scrolling.js";
 import { Failure, Server } from "./server.js";
@@ -48,18 +49,28 @@ const saving = new Saving({
   draft,
   limit: limits.bytes,
   read: () => read(),
-  adopt(stored) {
-    const { value, selectionStart, selectionEnd } = area;
-    content.write(form, stored);
-    // What is gone was at the beginning.
-    const gone = value.length - area.value.length;
-    area.setSelectionRange(Math.max(0, selectionStart - gone), Math.max(0, selectionEnd - gone));
+  adopt(sent, stored) {
+    if (!content.adopt(form, sent, stored)) return;
     showTitle();
+    preview.changed();
+    tell("The first lines said title or look. They are in those fields now.");
   },
   tell(state, failure) {
     notice.tell(state, failure, { isKept: draft.isKept, at: saving.savedAt });
-    if (state === "saved") putBackNext();
+    if (state === "saved") {
+      restored.saved();
+      putBackNext();
+    }
     if (failure?.kind === "conflict") conflict.open(failure.theirs, { area });
+  },
+});
+
+const restored = new Restored({
+  note: element("restored"),
+  form,
+  onSwap() {
+    showTitle();
+    changed();
   },
 });
 
@@ -78,6 +89,9 @@ const preview = new Preview({
     nameAfter(headings);
     scrolling.shown(headings);
   },
+  onFailure() {
+    element("words").textContent = "";
+  },
 });
 
 const pictures = new Pictures({
@@ -87,8 +101,8 @@ const pictures = new Pictures({
   area,
   limit: limits.pictureBytes,
   onEnd(failed) {
-    element("text-says").textContent = failed.join(" ");
-    notice.say(failed.join(" ") || "The picture is in the text.");
+    tell(failed.join(" "), { isError: true });
+    if (!failed.length) notice.say("The picture is in the text.");
     preview.lookForPictures();
   },
 });
@@ -173,15 +187,7 @@ function putBack(kept) {
     meet(kept.etag, { content: atFirst, etag: atFirst.etag, at: modified });
     return;
   }
-  const note = element("restored");
-  note.querySelector("time").textContent = dated(kept.at);
-  note.hidden = false;
-  element("throw-away").addEventListener("click", () => {
-    content.write(form, atFirst);
-    note.hidden = true;
-    changed();
-    area.focus();
-  });
+  restored.show(kept.content, atFirst, kept.at);
 }
 
 function meet(etag, theirs) {
@@ -207,7 +213,15 @@ function changed() {
   saving.changed();
   preview.changed();
   conflict.changed();
-  if (!saving.isSaved) printing.textChanged();
+  if (!saving.isSaved) printing.changed();
+}
+
+// A line above the text, until somebody writes on.
+function tell(words, { isError = false } = {}) {
+  const line = element("text-says");
+  line.textContent = words;
+  line.classList.toggle("errorlist", isError);
+  if (words) notice.say(words);
 }
 
 const shownTitle = () => form.elements.title.value.trim() || form.elements.title.placeholder;
@@ -227,10 +241,17 @@ function showTitle() {
 const leaving = new AbortController();
 const { signal } = leaving;
 form.addEventListener("input", changed);
+form.addEventListener("input", ({ isTrusted }) => {
+  if (!isTrusted) return;
+  restored.written();
+  if (element("text-says").textContent) tell("");
+});
 form.elements.title.addEventListener("input", showTitle);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   saving.now();
+  // The Enter key in the title.
+  if (document.activeElement === form.elements.title) area.focus();
 });
 const seen = () => (document.visibilityState === "hidden" ? saving.leave() : tryAgain());
 document.addEventListener("visibilitychange", seen, { signal });
@@ -249,9 +270,8 @@ area.addEventListener("paste", (event) => {
   const { length } = event.clipboardData.getData("text");
   if (area.value.length + length <= limits.bytes) return;
   event.preventDefault();
-  const words = "That is more text than a document holds.";
-  element("text-says").textContent = words;
-  notice.say(words);
+  const most = limits.bytes.toLocaleString(document.documentElement.lang);
+  tell(`That is more text than a document holds, ${most} bytes. Nothing was inserted.`, { isError: true });
 });
 
 const chooser = element("choose-pictures");
@@ -296,5 +316,7 @@ if (/Mac|iP/.test(navigator.platform)) {
 area.readOnly = false;
 form.dataset.ready = "";
 if (found) putBack(found);
+// A new document is there to be written.
+if (!area.value && document.activeElement === document.body) (form.elements.title.value ? area : form.elements.title).focus();
 showTitle();
 changed();

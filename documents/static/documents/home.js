@@ -1,23 +1,21 @@
 // The list of documents: it says what has text that is in this browser only, and files are imported as they are chosen,
 // or dropped anywhere.
 
-const { person } = document.querySelector("[data-person]").dataset;
-const drafts = `portico:draft:${person}:`;
-for (const item of document.querySelectorAll("[data-id]")) {
-  if (!hasDraft(item.dataset.id)) continue;
-  const mark = document.createElement("span");
-  mark.className = "tag warm";
-  mark.textContent = "unsaved text in this browser";
-  item.querySelector(".document-facts").append(mark);
-}
+import { Unsaved } from "./unsaved.js";
 
-function hasDraft(id) {
-  try {
-    return Object.keys(localStorage).some((key) => key.startsWith(`${drafts}${encodeURIComponent(id)}:`));
-  } catch {
-    return false; // a browser that keeps nothing
+const { person, home, edit } = document.querySelector("[data-person]").dataset;
+const unsaved = new Unsaved({ person, home, edit, section: document.getElementById("unsaved") });
+unsaved.mark();
+unsaved.offer();
+
+// The list comes anew after something was changed, but not under somebody's hands.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { target } = event.detail;
+  if (target.id === "yours" && (target.querySelector("details[open]") || target.contains(document.activeElement))) {
+    event.detail.shouldSwap = false;
   }
-}
+});
+document.addEventListener("htmx:afterSettle", () => unsaved.mark());
 
 const form = document.getElementById("import");
 const { files } = form.elements;

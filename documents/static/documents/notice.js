@@ -12,6 +12,7 @@ const PROBLEMS = {
   "too-large": ["the text is too long", `It has more than a document can hold. Make two of it. ${KEPT}.`, ["again"]],
   gone: ["this document was deleted elsewhere", `${KEPT}.`, ["anew", "again"]],
   conflict: ["this document was changed elsewhere", "Both versions are below. Nothing is overwritten until you choose.", []],
+  invalid: ["", `${KEPT}.`, []],
   refused: ["", `${KEPT}.`, ["again"]],
 };
 
@@ -75,7 +76,7 @@ export class Notice {
     this.#problem.hidden = false;
     this.#problem.querySelector("[data-what]").textContent = `Not saved: ${why.replace(/\.$/, "")}.`;
     this.#problem.querySelector("[data-then]").textContent =
-      (isKept ? then : then.replace(KEPT, DANGER)) + (failure.reference && acts.length ? ` Reference: ${failure.reference}` : "");
+      (isKept ? then : then.replace(KEPT, DANGER)) + (failure.reference ? ` Reference: ${failure.reference}` : "");
     for (const act of this.#problem.querySelectorAll("[data-act]")) act.hidden = !acts.includes(act.dataset.act);
     if (was !== failure.kind) this.say(this.#problem.querySelector("p").textContent);
   }

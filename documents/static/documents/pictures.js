@@ -21,7 +21,8 @@ export class Pictures {
   #area;
   #limit;
   #onEnd;
-  #waiting = new Set(); // placeholders in the text
+  #waiting = new Map(); // placeholders in the text, and the ends of lines around each
+  #isOwnDrag = false;
   #numbers = 0;
 
   /** `id` is the document's; `onEnd` is told what was not uploaded and why, in sentences. */
@@ -35,7 +36,17 @@ export class Pictures {
     this.#onEnd = onEnd;
     area.addEventListener("paste", (event) => this.#take(event, event.clipboardData));
     area.addEventListener("drop", (event) => this.#take(event, event.dataTransfer));
-    area.addEventListener("dragover", (event) => event.dataTransfer.types.includes("Files") && event.preventDefault());
+    // Beside the text, the browser would open the file in place of the page.
+    const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+    addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
+    addEventListener("drop", (event) => {
+      if (event.defaultPrevented || !hasFiles(event)) return;
+      event.preventDefault();
+      if (!this.#isOwnDrag) this.add(event.dataTransfer.files);
+    });
+    // A picture of the page that is dragged about is one that is there.
+    addEventListener("dragstart", () => (this.#isOwnDrag = true));
+    addEventListener("dragend", () => (this.#isOwnDrag = false));
   }
 
   get areUnderWay() {
@@ -44,7 +55,7 @@ export class Pictures {
 
   /** Return the text without the placeholders of what is still under way. */
   without(text) {
-    for (const one of this.#waiting) text = text.replace(one, "");
+    for (const one of this.#waiting.keys()) text = text.replace(one, "");
     return text;
   }
 
@@ -69,9 +80,10 @@ export class Pictures {
   #place(file) {
     this.#numbers++;
     const placeholder = `![Uploading ${plain(file.name) || "picture"}, ${this.#numbers}…]()`;
-    this.#waiting.add(placeholder);
     const { text, end } = state(this.#area);
-    apply(this.#area, block(text, end, placeholder, placeholder.length, 0));
+    const change = block(text, end, placeholder, placeholder.length, 0);
+    this.#waiting.set(placeholder, change.insert.split(placeholder));
+    apply(this.#area, change);
     return placeholder;
   }
 
@@ -84,9 +96,22 @@ export class Pictures {
       return "";
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
-      this.#put(placeholder, "");
+      this.#takeAway(placeholder);
       return WHY[failure.kind] ?? failure.message;
     }
+  }
+
+  // With the empty lines that came with it, but not those before another picture.
+  #takeAway(placeholder) {
+    const { value } = this.#area;
+    const [before, after] = this.#waiting.get(placeholder);
+    this.#waiting.delete(placeholder);
+    const at = value.indexOf(placeholder);
+    if (at < 0) return;
+    let [from, to] = [at, at + placeholder.length];
+    if (value.slice(0, from).endsWith(before)) from -= before.length;
+    if (value.startsWith(after, to) && !/^\n+!\[/.test(value.slice(to))) to += after.length;
+    replace(this.#area, from, to, "");
   }
 
   #put(placeholder, markdown) {

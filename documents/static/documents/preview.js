@@ -7,12 +7,13 @@ const HIDDEN_REST = 2000;
 const SECONDS = 15;
 const FIRST_WAIT = 2000;
 const LAST_WAIT = 60_000;
+const BEFORE = "This is how it was before.";
 const SAYS = {
-  offline: "Portico cannot be reached. This is how it was before.",
-  busy: "Portico is busy. This is how it was before.",
-  "signed-out": "You are signed out. This is how it was before.",
-  "someone-else": "Somebody else is signed in here. This is how it was before.",
-  "too-large": "The text is too long for a preview.",
+  offline: `Portico cannot be reached. ${BEFORE}`,
+  busy: `Portico is busy. ${BEFORE}`,
+  "signed-out": `You are signed out. ${BEFORE}`,
+  "someone-else": `Somebody else is signed in here. ${BEFORE}`,
+  "too-large": `The text is too long for a preview. ${BEFORE}`,
 };
 
 export class Preview {
@@ -24,15 +25,18 @@ export class Preview {
   #read;
   #limit;
   #onAnswer;
+  #onFailure;
   #shown = null; // the text that is shown
+  #answer = null; // what else was said of it
   #isAsking = false;
   #lasted = 0; // milliseconds that the last answer took
   #failures = 0;
   #timer;
   #missing = new Set(); // addresses of pictures that did not come
 
-  /** `read` returns the text; `onAnswer({words, headings})` is told what else the answer says. */
-  constructor({ server, url, id, pane, says, limit, read, onAnswer }) {
+  /** `read` returns the text; `onAnswer({words, headings})` is told what else the answer says, `onFailure` that there is
+   * none for this text. */
+  constructor({ server, url, id, pane, says, limit, read, onAnswer, onFailure }) {
     this.#server = server;
     this.#url = url;
     this.#id = id;
@@ -41,6 +45,7 @@ export class Preview {
     this.#limit = limit;
     this.#read = read;
     this.#onAnswer = onAnswer;
+    this.#onFailure = onFailure;
     pane.addEventListener("error", (event) => this.#miss(event.target), true);
     pane.addEventListener("click", (event) => this.#follow(event));
   }
@@ -72,7 +77,7 @@ export class Preview {
   async #ask() {
     const text = this.#read();
     if (this.#isAsking) return;
-    if (text === this.#shown) return this.#fine();
+    if (text === this.#shown) return this.#fineAgain();
     if (!text.trim()) return this.#show(text, { Html: "", Words: 0, Headings: [] });
     this.#isAsking = true;
     const began = performance.now();
@@ -89,23 +94,33 @@ export class Preview {
     if (!this.#failures && this.#read() !== text) this.changed();
   }
 
+  #fineAgain() {
+    if (this.#failures) this.#onAnswer(this.#answer);
+    this.#fine();
+  }
+
   #show(text, answer) {
     this.#shown = text;
+    this.#answer = { words: answer.Words, headings: answer.Headings };
     this.#fine();
     const made = new DOMParser().parseFromString(answer.Html, "text/html").body;
     this.#prepare(made);
     patch(this.#pane, made);
-    this.#onAnswer({ words: answer.Words, headings: answer.Headings });
+    this.#onAnswer(this.#answer);
   }
 
   #fine() {
     this.#failures = 0;
+    delete this.#pane.dataset.old;
     this.#says.textContent = "";
   }
 
   #fail(failure) {
     if (!(failure instanceof Failure)) throw failure;
-    this.#says.textContent = SAYS[failure.kind] ?? failure.message;
+    const why = SAYS[failure.kind] ?? `${failure.message} ${BEFORE}`;
+    this.#says.textContent = this.#pane.hasChildNodes() ? why : why.replace(BEFORE, "").trim();
+    this.#pane.dataset.old = "";
+    this.#onFailure();
     this.#failures++;
     if (["offline", "busy"].includes(failure.kind)) {
       this.#later(Math.min(FIRST_WAIT * 2 ** (this.#failures - 1), LAST_WAIT));
@@ -114,6 +129,7 @@ export class Preview {
 
   #prepare(made) {
     for (const link of made.querySelectorAll("a[href]:not([href^='#'])")) link.target = "_blank";
+    for (const table of made.querySelectorAll("table")) scrolling(table);
     for (const task of made.querySelectorAll("input")) task.setAttribute("aria-label", task.checked ? "Done" : "To do");
     for (const picture of made.querySelectorAll("img[src]")) {
       if (this.#missing.has(picture.getAttribute("src"))) picture.replaceWith(missing(picture));
@@ -134,6 +150,17 @@ export class Preview {
     const target = document.getElementById(link.getAttribute("href").slice(1));
     if (target && this.#pane.contains(target)) target.scrollIntoView({ block: "nearest" });
   }
+}
+
+// A wide table scrolls by itself, also by keys.
+function scrolling(table) {
+  const box = document.createElement("div");
+  box.className = "wide";
+  box.tabIndex = 0;
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", "Table");
+  table.replaceWith(box);
+  box.append(table);
 }
 
 function missing(picture) {

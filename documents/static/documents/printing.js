@@ -20,7 +20,8 @@ export class Printing {
   #save;
   #aloud;
   #isMaking = false;
-  #isOld = false; // the text was changed since
+  #isOld = false; // the document was changed since
+  #isThere; // a PDF that can be downloaded, if only an older one
   #failures = 0;
   #timer;
 
@@ -32,6 +33,7 @@ export class Printing {
     this.#button = button;
     this.#save = save;
     this.#aloud = aloud;
+    this.#isThere = part.querySelector("[data-link]").hasAttribute("data-there");
     if (["queued", "rendering"].includes(part.dataset.state)) this.#follow();
   }
 
@@ -48,31 +50,32 @@ export class Printing {
       this.#answer(await this.#server.ask("POST", this.#url, { json: {}, seconds: SECONDS }));
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
-      this.#fail(WHY[failure.kind] ?? failure.message, failure.reference);
+      this.#fail(WHY[failure.kind] ?? failure.message, failure);
     } finally {
       this.#isMaking = false;
       this.#button.removeAttribute("aria-busy");
     }
   }
 
-  /** The text is not what the PDF was made of any more. */
-  textChanged() {
+  /** The document is not what the PDF was made of any more. */
+  changed() {
     this.#isOld = true;
-    if (this.#part.dataset.state === "done") this.#show("old", "There is a PDF. The text has changed since.", { isThere: true });
+    if (this.#part.dataset.state === "done") this.#show("old", "There is a PDF. The document has changed since.");
   }
 
   #answer({ State, Page, Pages, Message, Missing }) {
     this.#failures = 0;
     if (State === "done") {
-      const words = `The PDF is made: ${Pages} page${Pages === 1 ? "" : "s"}.${this.#isOld ? " The text has changed since." : ""}`;
-      this.#show(this.#isOld ? "old" : "done", words, { isThere: true, missing: Missing });
+      const words = `The PDF is made: ${Pages} page${Pages === 1 ? "" : "s"}.${this.#isOld ? " The document has changed since." : ""}`;
+      this.#isThere = true;
+      this.#show(this.#isOld ? "old" : "done", words, { missing: Missing });
       this.#aloud(words);
     } else if (State === "failed") this.#fail(Message);
     else {
       const words =
         State === "queued"
           ? Message || `About ${Pages} pages: the PDF is being made in the background. It waits for its turn.`
-          : `Page ${Page} of about ${Math.max(Page, Pages)} is laid out.`;
+          : Page ? `Page ${Page} of about ${Math.max(Page, Pages)} is laid out.` : `About ${Pages} pages are being laid out.`;
       if (this.#part.dataset.state === "asking") this.#aloud(`About ${Pages} pages: the PDF is being made in the background.`);
       this.#show(State, words, { page: State === "queued" ? null : Page, pages: Math.max(Page, Pages) });
       this.#later(EVERY);
@@ -97,13 +100,13 @@ export class Printing {
     }
   }
 
-  #fail(why, reference = "") {
+  #fail(why, { kind = "", reference = "" } = {}) {
     const words = `There is no new PDF: ${why.replace(/\.$/, "")}.${reference ? ` Reference: ${reference}` : ""}`;
-    this.#show("failed", words);
+    this.#show("failed", words, { canBeTried: kind !== "invalid" });
     this.#aloud(words);
   }
 
-  #show(state, words, { page, pages, isThere = null, missing = [] } = {}) {
+  #show(state, words, { page, pages, canBeTried = true, missing = [] } = {}) {
     const find = (name) => this.#part.querySelector(`[data-${name}]`);
     this.#part.dataset.state = state;
     this.#part.hidden = false;
@@ -112,8 +115,9 @@ export class Printing {
     bar.hidden = page === undefined;
     if (page) [bar.max, bar.value] = [pages, page];
     else bar.removeAttribute("value");
-    if (isThere !== null) find("link").hidden = !isThere;
-    find("again").hidden = state !== "failed" && state !== "old";
+    // While another one is made, nobody takes the old one for it.
+    find("link").hidden = !this.#isThere || !["done", "old", "failed"].includes(state);
+    find("again").hidden = !(state === "failed" && canBeTried) && state !== "old";
     find("again").textContent = state === "old" ? "Make it again" : "Try again";
     const list = find("missing");
     list.hidden = !missing.length;

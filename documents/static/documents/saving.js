@@ -13,6 +13,11 @@ const MAY_HAVE_ARRIVED = ["offline", "busy"];
 const WAITS = [...MAY_HAVE_ARRIVED, "signed-out", "someone-else", "gone"];
 const KEEPALIVE_BYTES = 40_000; // browsers send 64 kB of JSON for a page that is gone
 
+// First lines that say title and look are taken out of the text when it is stored.
+const FIRST_LINES = /^---[ \t]*\n(?:.*\n){0,65}?---[ \t]*\n$/;
+const isWithoutFirstLines = (stored, sent) =>
+  sent.text.endsWith(stored.text) && FIRST_LINES.test(sent.text.slice(0, sent.text.length - stored.text.length));
+
 export class Saving {
   #server;
   #id;
@@ -34,7 +39,8 @@ export class Saving {
   #draftAt = 0;
   #writtenAt = Date.now();
 
-  /** `read` returns the content and `adopt` takes another one, `tell(state, failure)` shows "saved", "waiting", "saving"
+  /** `read` returns the content; `adopt(sent, stored)` brings what the server made of it into the page, as far as nobody
+   * has changed it since; `tell(state, failure)` shows "saved", "waiting", "saving"
    * or "failed". */
   constructor({ server, id, etag, content, savedAt, draft, limit, read, adopt, tell }) {
     this.savedAt = savedAt;
@@ -158,9 +164,9 @@ export class Saving {
       const stored = saved.Text == null ? content : { ...answered(saved), text: saved.Text };
       this.begin(saved.ETag, stored);
       this.savedAt = Date.now();
-      if (stored !== content && same(this.#read(), content)) this.#adopt(stored);
+      if (stored !== content) this.#adopt(content, stored);
     } catch (failure) {
-      if (failure.kind === "conflict") return this.#met(failure, content);
+      if (failure.kind === "conflict") return this.#met(failure, content, isNew);
       if (isNew && !MAY_HAVE_ARRIVED.includes(failure.kind)) this.#lost.delete(print);
       return this.#failed(failure);
     }
@@ -181,16 +187,19 @@ export class Saving {
   }
 
   // Somebody else's version is there, or one of this page's own whose answer never came.
-  #met(failure, content) {
+  #met(failure, content, isNew) {
     const current = failure.answer.Current;
     if (!current) return this.#failed(new Failure("refused", "what is there now is not Markdown", failure));
     const theirs = { content: answered(current), etag: current.ETag, at: current.ModifiedAt };
-    if (!same(theirs.content, content) && !this.sent(theirs.content)) {
+    const isOurs = same(theirs.content, content) || this.sent(theirs.content);
+    const isWhatBecameOfIt = !isNew && isWithoutFirstLines(theirs.content, content);
+    if (!isOurs && !isWhatBecameOfIt) {
       this.hold(Object.assign(failure, { theirs }));
       return false;
     }
     this.begin(theirs.etag, theirs.content);
     this.savedAt = theirs.at;
+    if (isWhatBecameOfIt && !isOurs) this.#adopt(content, theirs.content);
     if (this.isSaved) return this.#settle();
     this.#later(0);
     return true;

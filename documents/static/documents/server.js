@@ -2,7 +2,8 @@
 
 const SECONDS = 30; // that an answer may take
 
-/** `kind` is "offline", "busy" (it passes), "signed-out", "someone-else", "conflict", "gone", "too-large" or "refused". */
+/** `kind` is "offline", "busy" (it passes), "signed-out", "someone-else", "conflict", "gone", "too-large",
+ * "invalid" (the same again would be no better) or "refused". `reference` finds it in the logs, where it is our fault. */
 export class Failure extends Error {
   constructor(kind, message = "", { answer = null, reference = "", wait = 0 } = {}) {
     super(message);
@@ -10,8 +11,10 @@ export class Failure extends Error {
   }
 }
 
-const KINDS = { 401: "signed-out", 404: "gone", 412: "conflict", 413: "too-large" };
+const KINDS = { 401: "signed-out", 404: "gone", 412: "conflict", 413: "too-large", 422: "invalid" };
 const kindOf = (status) => KINDS[status] ?? (status === 429 || status >= 500 ? "busy" : "refused");
+
+const OURS = ["busy", "refused"];
 
 export class Server {
   #home;
@@ -55,7 +58,7 @@ export class Server {
     if (response.ok && answer) return answer;
     throw new Failure(kindOf(response.status), answer?.Error ?? "", {
       answer,
-      reference: answer?.Reference ?? response.headers.get("X-Reference") ?? "",
+      reference: OURS.includes(kindOf(response.status)) ? (answer?.Reference ?? response.headers.get("X-Reference") ?? "") : "",
       wait: Number(response.headers.get("Retry-After")) * 1000 || 0,
     });
   }
