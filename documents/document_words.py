@@ -59,8 +59,7 @@ def person_url(owner: Owner, request: HttpRequest) -> str:
 
 
 def _shown(document: Document) -> list[tuple[Kind, Part]]:
-    there = list(document.parts) or [(kind, part) for kind in KINDS if (part := document.part(kind))]
-    return there[::-1]
+    return list(document.parts) or [(kind, part) for kind in KINDS if (part := document.part(kind))]
 
 
 def _besides(document: Document, kind: Kind, part: Part) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import botocore.session
+import hypothesis
 import pytest
 import urllib3
 from django.conf import settings
@@ -22,6 +23,10 @@ from portal.dynamo.client import DynamoDB
 from portal.localcloud import samples
 from portal.localcloud.cloud import REGION, Cloud, free_port
 from portal.localcloud.people import PASSWORD, PEOPLE, Person
+
+# How long an example takes says something about the machine alone.
+hypothesis.settings.register_profile("portico", deadline=None)
+hypothesis.settings.load_profile("portico")
 
 OUTSIDER = Person("outsider", "Mallory", "Outsider", "should see nothing")
 
