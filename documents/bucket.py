@@ -215,10 +215,10 @@ def save_pdf(
 ) -> Stored:
     """Store a document's PDF, and of which text it was made; with `was` only in place of the one of that ETag, or where
     there is none ("". Raises Changed), and in any case only where the Markdown is still there (DocumentMissing)."""
-    made_of = {"source-etag": source_e_tag, "pages": str(pages), "missing": ""}
+    made_of = {"source-etag": source_e_tag, "pages": str(pages)}
     for path in missing:
         # Metadata have 2 kB in all, in ASCII.
-        longer = f"{made_of['missing']} {quote(path)}".strip()
+        longer = f"{made_of.get('missing', '')} {quote(path)}".strip()
         if len(longer) <= _MOST_MISSING:
             made_of["missing"] = longer
     stored = _put(corner, document_id, "pdf", data, was=was, Metadata=made_of)

@@ -96,10 +96,15 @@ class Document(Record):
         """Whether it has an address: other programs give names that none can carry."""
         return is_path(self.document_id)
 
+    def knows_later(self, kind: Kind, sequencer: str) -> bool:
+        """Tell whether what is known of a part is of a later event than this one."""
+        known = self.part(kind)
+        return bool(known and sequencer and known.sequencer > sequencer)
+
     def with_part(self, kind: Kind, part: Part, *, taken_down: str = "") -> Document | None:
         """Return the document as it is with a part as S3 has it now; None where the table knows something newer."""
         known = self.part(kind)
-        if known and part.sequencer and known.sequencer > part.sequencer:
+        if self.knows_later(kind, part.sequencer):
             return None
         if known and not part.sequencer:
             part = part.model_copy(update={"sequencer": known.sequencer})

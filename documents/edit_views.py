@@ -20,6 +20,7 @@ from documents.forms import DocumentForm, TitleForm, editable
 from documents.place import new_id
 from documents.rendered import MAX_PICTURE_BYTES
 from documents.source import MAX_BYTES, PAPERS, THEMES, Source
+from portal import aws
 
 if TYPE_CHECKING:
     from documents.corner import Corner
@@ -101,18 +102,16 @@ def rename(request: SignedIn, document_id: str) -> HttpResponse:
         messages.error(request, "A title has between 1 and 200 characters.")
         return redirect("documents:home")
     corner, title = bucket.corner(request), form.cleaned_data["title"]
-    for tried in range(1, _TRIES + 1):
+    for _ in range(_TRIES):
         content, stored = bucket.read(corner, document_id)
         renamed = source.write(replace(source.parse(content), title=title)).encode()
         try:
             bucket.save(corner, document_id, renamed, was=stored.e_tag)
         except Changed:
-            if tried == _TRIES:
-                raise
             continue
-        break
-    messages.success(request, f"It is called “{title}” now.")
-    return redirect(_back(request))
+        messages.success(request, f"It is called “{title}” now.")
+        return redirect(_back(request))
+    raise aws.Busy
 
 
 @own

@@ -1,8 +1,8 @@
 """The index of the bucket: what S3 holds, written down in the Documents table.
 
-An event only says where to look: what is written is what S3 has when asked, so that it does not matter how often an
-event comes. Of two that are written down late, the one with the lower sequencer is left out. See
-docs/decisions/0014-documents.md.
+An event only says where to look: what is written is what S3 has when asked, unless the item was written meanwhile. So
+it does not matter how often an event comes, or when. For one that is older than what is written down, S3 is not asked.
+See docs/decisions/0014-documents.md.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ def record(place: Place, *, sequencer: str = "", now: datetime) -> None:
     """Write down what S3 has in a place, unless the table knows of a later event. Raises aws.Busy."""
     for _ in range(_TRIES):
         was = documents.find(place.identity_id, place.document_id, consistent=True)
+        if was and was.knows_later(place.kind, sequencer):
+            return
         seen = look(place, now=now)
         blank = Document(identity_id=place.identity_id, document_id=place.document_id)
         part = seen.part.model_copy(update={"sequencer": sequencer})

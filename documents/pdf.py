@@ -145,16 +145,15 @@ def _pictures(corner: Corner, paths: tuple[str, ...], *, give_up_at: float) -> d
         raise CannotBeMade(f"Its pictures have more than {PICTURES_BYTES // 1_000_000} MB.")
     there = {}
     for path, data in found.items():
+        if data is None:
+            continue
         # What was uploaded here was checked then.
-        if data is None or path == bucket.picture_path(data, path.rpartition(".")[2]):
-            checked = data
-        else:
+        if path != bucket.picture_path(data, path.rpartition(".")[2]):
             try:
-                checked = workshop.picture(data, seconds=_left(give_up_at)).data
+                data = workshop.picture(data, seconds=_left(give_up_at)).data
             except (NotAPicture, workshop.TooComplex):
                 continue
-        if checked is not None:
-            there[path] = checked
+        there[path] = data
     return there
 
 

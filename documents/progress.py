@@ -73,7 +73,8 @@ def work(identity_id: str, document_id: str, render_id: str, *, is_last_try: boo
         if is_last_try:
             progress.fail("A service did not answer, three times." if passes else "Something broke on our side.")
         elif passes:
-            progress.say(state=State.QUEUED, message="A service did not answer. It is tried again.")
+            with suppress(_Superseded):
+                progress.say(state=State.QUEUED, message="A service did not answer. It is tried again.")
         raise
 
 

@@ -146,8 +146,7 @@ def retry(render: Render, *, now: datetime) -> Render:
     renders.replace(new, was=render)
     try:
         send(new)
-    except Exception:
-        # Back to those that failed, where it is found.
+    except Exception:  # whatever it was: it goes back to those that failed, where it is found, and is raised on
         renders.replace(render, was=new)
         raise
     return new

@@ -215,6 +215,17 @@ def test_a_save_costs_one_read_of_s3_and_two_calls_of_dynamodb(someone, bucket_e
     assert cloud.calls() == {("s3", "GetObject"): 1, ("dynamodb", "GetItem"): 1, ("dynamodb", "UpdateItem"): 1}
 
 
+def test_for_an_event_that_is_late_s3_is_not_asked(someone, bucket_events, cloud):
+    corner = someone()
+    corner.put("plan.md", b"# Plan")
+    corner.put("plan.md", b"# Plan 2")
+    first, second = bucket_events()
+    deliver(second)
+    cloud.forget_calls()
+    deliver(first)
+    assert cloud.calls() == {("dynamodb", "GetItem"): 1}
+
+
 # --- rebuild_index ----------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
-from documents import acts, archive, pdf, progress, workshop
+from documents import acts, archive, bucket, pdf, progress, workshop
 from documents import api as documents_api
 from documents.corner import Corner
 from documents.place import places
@@ -313,6 +313,19 @@ def test_a_write_that_is_still_under_way_is_no_conflict(corner, api, monkeypatch
         monkeypatch.setattr(Corner, "store", refusing(code, status))
         answer = api("PUT", f"/documents/{made['Id']}", {"Text": "two"}, **{"If-Match": made["ETag"]})
         assert answer.status_code == 503, code
+
+
+def test_renaming_what_is_written_all_the_time_is_told_to_be_tried_again(corner, asks, monkeypatch):
+    corner.put("x.md", b"# x")
+    saved = bucket.save
+
+    def overtaken(*arguments, **options):
+        corner.put("x.md", f"# {time.monotonic()}".encode())
+        return saved(*arguments, **options)
+
+    monkeypatch.setattr(bucket, "save", overtaken)
+    assert asks.post("/documents/rename/x/", {"title": "New"}).status_code == 503
+    assert b"New" not in corner.get("x.md")
 
 
 def test_a_write_that_is_refused_is_not_taken_for_a_document_that_is_gone(corner, api, monkeypatch):
