@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from documents import differences, markup, worker, workshop
+from documents import markup, worker, workshop
 from documents.rendered import NotAPicture, Pdf, Rendered
 from documents.source import NotText, Options, Source, TooLarge
 from documents.workshop import TooComplex, TookTooLong
@@ -377,96 +377,6 @@ def test_a_worker_knows_no_secrets(no_workers: None, monkeypatch: pytest.MonkeyP
     assert "never" not in environment
 
 
-def outcome(script: str, **environment: str) -> str:
-    """Return what a script prints in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=worker.ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return done.stdout + done.stderr
-
-
-LOCKED = """
-import ctypes, os, socket, subprocess, sys, urllib.request
-from pathlib import Path
-from documents.worker import lock_down
-
-Path(os.environ["TMPDIR"], "link").symlink_to("/etc/passwd")
-lock_down()
-for attempt in ATTEMPTS:
-    try:
-        exec(attempt)
-    except PermissionError as error:
-        print("refused" if "refused here" in str(error) else f"otherwise: {error}", attempt)
-    except BaseException as error:
-        print(f"{error!r}"[:90], attempt)
-    else:
-        print("done", attempt)
-"""
-REFUSED = [
-    "socket.socket()",
-    "socket.socketpair()",
-    "socket.getaddrinfo('127.0.0.1', 80)",
-    "socket.gethostbyname('localhost')",
-    "socket.create_connection(('127.0.0.1', 9))",
-    "socket.create_server(('127.0.0.1', 0))",
-    "subprocess.run(['true'])",
-    "os.system('true')",
-    "os.execv('/bin/true', ['true'])",
-    "os.posix_spawn('/bin/true', ['true'], {})",
-    "os.fork()",
-    "os.kill(os.getppid(), 0)",
-    "ctypes.CDLL('libc.so.6')",
-    "open('/etc/passwd')",
-    "os.open('/etc/passwd', os.O_RDONLY)",
-    "Path('/etc/hostname').read_bytes()",
-    "open('/proc/self/environ')",
-    "open(f'/proc/{os.getppid()}/environ')",
-    "open(os.environ['TMPDIR'] + '/link')",
-    "open(os.environ['TMPDIR'] + '/../../etc/passwd')",
-    "open('documents/../zappa_settings.json')",
-    "open('.run/state', 'w')",
-    "open('documents/new.py', 'w')",
-    "open('documents/markup.py', 'r+')",
-    "open('/tmp/elsewhere', 'a')",
-    "urllib.request.urlopen('file:///etc/passwd')",
-]
-DONE = [
-    "open(os.environ['TMPDIR'] + '/font', 'wb').write(b'x')",
-    "open('documents/markup.py').read()",
-    "import colorsys, pygments.lexers.haskell",
-]
-
-
-def test_a_locked_process_reaches_nothing(tmp_path: Path) -> None:
-    said = outcome(f"ATTEMPTS = {[*REFUSED, *DONE]!r}\n{LOCKED}", TMPDIR=str(tmp_path)).splitlines()
-    assert [line for line in said if not line.startswith("refused")] == [f"done {attempt}" for attempt in DONE]
-    assert len(said) == len(REFUSED) + len(DONE)
-
-
-def test_the_portal_does_not_load_what_workers_work_with() -> None:
-    script = "import sys, documents.workshop; print(sorted({name.partition('.')[0] for name in sys.modules}))"
-    loaded = outcome(script)
-    assert not [name for name in ("markdown", "nh3", "pygments", "PIL", "weasyprint") if f"'{name}'" in loaded]
-
-
-@pytest.mark.parametrize(
-    ("kind", "never"), [("html", ["PIL", "weasyprint"]), ("picture", ["markdown", "weasyprint"]), ("pdf", ["markdown"])]
-)
-def test_a_worker_loads_only_what_its_kind_needs(kind: str, never: list[str]) -> None:
-    script = (
-        f"import sys; from documents.worker import KINDS; KINDS[{kind!r}]();"
-        "print(sorted({name.partition('.')[0] for name in sys.modules}))"
-    )
-    loaded = outcome(script)
-    assert not [name for name in ("django", "boto3", "botocore", "portal", *never) if f"'{name}'" in loaded]
-
-
 # --- Errors of our own ------------------------------------------------------------------------------------------------
 
 
@@ -482,48 +392,3 @@ def test_an_error_of_ours_is_logged_without_the_text_of_the_document(caplog: pyt
         workshop._ask("html", "nothing of the kind", {}, [], seconds=5)
     assert "documents/worker.py" in caplog.text
     assert workshop.html("x").words == 1
-
-
-# --- Differences ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("then", "now", "lines"),
-    [
-        ("", "", []),
-        ("a\nb", "a\nb\n", []),
-        ("a", "b", [("-", "a"), ("+", "b")]),
-        ("", "a", [("+", "a")]),
-        ("a\nb\nc", "a\nc", [(" ", "a"), ("-", "b"), (" ", "c")]),
-        (
-            "1\n2\n3\n4\n5\n6\n7\n8\n9\n10",
-            "1\n2\n3\n4\nfive\n6\n7\n8\n9\n10",
-            [
-                ("?", "1 line"),
-                *((" ", n) for n in "234"),
-                ("-", "5"),
-                ("+", "five"),
-                *((" ", n) for n in "678"),
-                ("?", "2 lines"),
-            ],
-        ),
-        (
-            "\n".join(map(str, range(20))),
-            "\n".join(["zero", *map(str, range(1, 19)), "nineteen"]),
-            [
-                *[("-", "0"), ("+", "zero"), (" ", "1"), (" ", "2"), (" ", "3")],
-                ("?", "12 lines"),
-                *[(" ", "16"), (" ", "17"), (" ", "18"), ("-", "19"), ("+", "nineteen")],
-            ],
-        ),
-    ],
-)
-def test_differences_are_said_with_what_is_around_them(then: str, now: str, lines: list[tuple[str, str]]) -> None:
-    assert differences.difference(then, now) == lines
-    assert workshop.difference(then, now) == lines
-
-
-def test_differences_that_take_too_long_are_given_up() -> None:
-    then, now = "\n".join("ab" * 30_000), "\n".join("ba" * 20_000)
-    with pytest.raises(TookTooLong):
-        workshop.difference("x\n" + then, now + "\ny", seconds=0.2)

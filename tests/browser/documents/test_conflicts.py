@@ -1,7 +1,5 @@
 """Documents in a browser: two versions of one document."""
 
-# ruff: noqa: F401, F811 - fixtures
-
 from __future__ import annotations
 
 import random
@@ -10,20 +8,7 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import expect
 
-from tests.browser.documents import (
-    corner,
-    corner_of,
-    drafts,
-    is_not_saved,
-    is_saved,
-    opened,
-    page,
-    save,
-    saves_fail,
-    signed_in,
-    type_at_end,
-    writes,
-)
+from tests.browser.documents.editor import drafts, is_not_saved, is_saved, opened, save, type_at_end
 
 
 @pytest.fixture

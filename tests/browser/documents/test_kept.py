@@ -1,28 +1,12 @@
 """Documents in a browser: nothing that was written is lost."""
 
-# ruff: noqa: F401, F811 - fixtures
-
 from __future__ import annotations
 
 import re
 
 from playwright.sync_api import expect
 
-from tests.browser.documents import (
-    catch_up,
-    corner,
-    corner_of,
-    drafts,
-    is_not_saved,
-    is_saved,
-    opened,
-    page,
-    save,
-    saves_fail,
-    signed_in,
-    type_at_end,
-    writes,
-)
+from tests.browser.documents.editor import drafts, is_not_saved, is_saved, opened, save, type_at_end
 
 
 def test_a_lost_connection_and_a_closed_tab_lose_nothing(page, context, writes, corner, saves_fail, catch_up):

@@ -1,12 +1,10 @@
 """Documents in a browser: found, renamed, deleted and brought back."""
 
-# ruff: noqa: F401, F811 - fixtures
-
 from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.documents import catch_up, choice, corner, corner_of, page, picture, signed_in, writes
+from tests.browser.documents.editor import choice, picture
 
 
 def test_documents_are_imported_found_renamed_exported_deleted_and_brought_back(

@@ -1,24 +1,11 @@
 """Documents in a browser: for everybody."""
 
-# ruff: noqa: F401, F811 - fixtures
-
 from __future__ import annotations
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.documents import (
-    catch_up,
-    choice,
-    corner,
-    corner_of,
-    is_saved,
-    opened,
-    page,
-    signed_in,
-    type_at_end,
-    writes,
-)
+from tests.browser.documents.editor import choice, is_saved, opened, type_at_end
 from tests.browser.test_look import SIZES, shown, violations
 
 EVERYTHING = """# The house

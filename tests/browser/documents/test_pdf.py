@@ -1,14 +1,12 @@
 """Documents in a browser: their PDFs."""
 
-# ruff: noqa: F401, F811 - fixtures
-
 from __future__ import annotations
 
 import pypdf
 from playwright.sync_api import expect
 
 from documents import pdf
-from tests.browser.documents import catch_up, corner, corner_of, opened, page, picture, signed_in, type_at_end, writes
+from tests.browser.documents.editor import opened, picture, type_at_end
 
 
 def test_a_pdf_is_made_and_opened_from_the_history(page, writes, corner, catch_up):

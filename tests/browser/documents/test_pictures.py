@@ -1,7 +1,5 @@
 """Documents in a browser: pictures that are pasted, dropped and chosen."""
 
-# ruff: noqa: F401, F811 - fixtures
-
 from __future__ import annotations
 
 import base64
@@ -11,7 +9,7 @@ import re
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.documents import corner, corner_of, page, picture, save, signed_in, type_at_end, writes
+from tests.browser.documents.editor import picture, save, type_at_end
 
 
 def test_a_picture_is_pasted_uploaded_and_seen(page, writes, corner):

@@ -1,7 +1,5 @@
 """Documents in a browser: what is written is seen, and saved."""
 
-# ruff: noqa: F401, F811 - fixtures
-
 from __future__ import annotations
 
 import re
@@ -9,18 +7,7 @@ import re
 from playwright.sync_api import expect
 
 from documents import workshop
-from tests.browser.documents import (
-    corner,
-    corner_of,
-    drafts,
-    is_not_saved,
-    is_saved,
-    page,
-    save,
-    signed_in,
-    type_at_end,
-    writes,
-)
+from tests.browser.documents.editor import drafts, is_not_saved, is_saved, save, type_at_end
 
 
 def test_what_is_typed_is_seen_counted_and_saved(page, signed_in, corner):
