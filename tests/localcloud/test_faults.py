@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from tests.localcloud.running_cloud import RunningCloud, start_cloud
+from tests.localcloud.workflows import Workflow
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,49 @@ def test_server_error_is_one_that_boto3_retries(faulty: RunningCloud, service: s
     assert [fault["hits"] for fault in faulty.control("GET", "/_portico/faults")] == [1]
 
 
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("MessageRejected", 400),
+        ("LimitExceededException", 400),
+        ("TooManyRequestsException", 429),
+        ("InternalServerError", 500),
+    ],
+)
+def test_error_of_a_given_code(faulty: RunningCloud, code: str, status: int) -> None:
+    fault = {"service": "sesv2", "action": "SendEmail", "kind": "error", "code": code, "times": 1}
+    faulty.control("POST", "/_portico/faults", fault)
+    sesv2 = faulty.client("sesv2")
+    sesv2.create_email_identity(EmailIdentity="portico@example.org")
+    mail = {
+        "FromEmailAddress": "portico@example.org",
+        "Destination": {"ToAddresses": ["rider@example.org"]},
+        "Content": {"Simple": {"Subject": {"Data": "a"}, "Body": {"Text": {"Data": "b"}}}},
+    }
+    assert failing_code(lambda: sesv2.send_email(**mail)) == (code, status)
+    sesv2.send_email(**mail)
+    faulty.control("DELETE", "/_portico/faults")
+    faulty.control(
+        "POST", "/_portico/faults", {**fault, "service": "stepfunctions", "action": ".*", "code": "TaskTimedOut"}
+    )
+    answer = faulty.client("stepfunctions").send_task_heartbeat
+    assert failing_code(lambda: answer(taskToken="none")) == ("TaskTimedOut", 400)
+
+
+def test_lost_reply_of_an_answer_has_been_taken(faulty: RunningCloud, name: str) -> None:
+    flow = Workflow.on(faulty, name)
+    execution = flow.start(flow.machine(flow.asking()))
+    faulty.control(
+        "POST", "/_portico/faults", {"service": "stepfunctions", "action": "SendTaskSuccess", "kind": "lost_reply"}
+    )
+    token = flow.token()
+    with pytest.raises(ConnectionClosedError):
+        flow.answer(token, "yes")
+    assert flow.output(execution) == "yes"
+    faulty.control("DELETE", "/_portico/faults")
+    assert failing_code(lambda: flow.answer(token, "yes")) == ("TaskTimedOut", 400)
+
+
 def test_fault_hits_only_the_matching_action(faulty: RunningCloud) -> None:
     fault = {"service": "dynamodb", "action": "TransactWriteItems|Query", "kind": "throttle"}
     faulty.control("POST", "/_portico/faults", [fault])
@@ -154,6 +198,8 @@ def test_delay_waits_and_then_answers(faulty: RunningCloud) -> None:
         {"kind": "error"},
         {"service": "sts", "kind": "error", "action": "("},
         {"service": "sts", "kind": "error", "often": True},
+        {"service": "sts", "kind": "throttle", "code": "Throttling"},
+        {"service": "sts", "kind": "error", "code": "<b>"},
         "sts",
     ],
 )

@@ -1,6 +1,7 @@
-"""Faults that tests ask for: throttling, server errors, lost replies and delays.
+"""Faults that tests ask for: throttling, server errors, errors of a given code, lost replies and delays.
 
-MiniStack has no fault injection. The errors are shaped per protocol so that botocore parses their code.
+MiniStack has no fault injection. The errors are shaped per protocol so that botocore parses their code. An error of a
+given code, SES's MessageRejected for instance, has status 400, unless it is the service's throttling or server error.
 Reference: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html and the
 "Common Errors" page of each service's API reference.
 """
@@ -44,7 +45,10 @@ class FaultMalformed(ValueError):
 
 @dataclass
 class Fault:
-    """What happens to the calls of a service whose action matches, after skip of them and times often."""
+    """What happens to the calls of a service whose action matches, after skip of them and times often.
+
+    code is that of an error, "" the service's server error.
+    """
 
     service: str
     action: str
@@ -52,6 +56,7 @@ class Fault:
     times: int | None = None
     skip: int = 0
     delay_seconds: float = 0.0
+    code: str = ""
     seen: int = field(default=0, init=False)
     hits: int = field(default=0, init=False)
 
@@ -60,11 +65,13 @@ class Fault:
         """Read one posted fault. Raises FaultMalformed."""
         if not isinstance(fields, dict):
             raise FaultMalformed("a fault is a JSON object")
-        unknown = set(fields) - {"service", "action", "kind", "times", "skip", "delay_seconds"}
+        unknown = set(fields) - {"service", "action", "kind", "times", "skip", "delay_seconds", "code"}
         if unknown:
             raise FaultMalformed(f"unknown fields: {', '.join(sorted(unknown))}")
         if not fields.get("service") or fields.get("kind") not in get_args(Kind):
             raise FaultMalformed(f"a fault needs a service and a kind of {', '.join(get_args(Kind))}")
+        if "code" in fields and (fields["kind"] != "error" or not re.fullmatch(r"[\w.]+", str(fields["code"]))):
+            raise FaultMalformed("an error, and nothing else, has a code: letters, digits, dots")
         try:
             re.compile(fields.get("action", ""))
             times = None if fields.get("times") is None else int(fields["times"])
@@ -75,6 +82,7 @@ class Fault:
                 times=times,
                 skip=int(fields.get("skip", 0)),
                 delay_seconds=float(fields.get("delay_seconds", 0)),
+                code=fields.get("code", ""),
             )
         except (re.error, TypeError, ValueError) as wrong:
             raise FaultMalformed(str(wrong)) from wrong
@@ -97,6 +105,7 @@ class Fault:
             "times": self.times,
             "skip": self.skip,
             "delay_seconds": self.delay_seconds,
+            "code": self.code,
             "seen": self.seen,
             "hits": self.hits,
         }
@@ -131,17 +140,15 @@ class Reply:
     body: bytes
 
 
-def error_reply(kind: Literal["throttle", "error"], call: AwsCall) -> Reply:
-    """Return the throttling or server error that AWS sends for this call, in the service's protocol."""
-    if kind == "throttle":
-        code, status = THROTTLE_CODES.get(call.service, ("ThrottlingException", 400))
-        message = "Rate exceeded"
-    else:
-        code, status, message = (
-            ERROR_CODES.get(call.service, "InternalServerError"),
-            500,
-            "Injected server error",
-        )
+def error_reply(kind: Literal["throttle", "error"], call: AwsCall, code: str = "") -> Reply:
+    """Return the throttling or server error that AWS sends for this call, or one of that code, in the service's
+    protocol."""
+    throttled, throttled_status = THROTTLE_CODES.get(call.service, ("ThrottlingException", 400))
+    failed = ERROR_CODES.get(call.service, "InternalServerError")
+    code = code or (throttled if kind == "throttle" else failed)
+    status, message = {throttled: (throttled_status, "Rate exceeded"), failed: (500, "Injected server error")}.get(
+        code, (400, "Injected error")
+    )
     if call.service == "s3":
         return _xml(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>")
     if call.service == "ec2":

@@ -15,6 +15,7 @@ from portal.localcloud.standins.pages import Pages, Request
 from portal.localcloud.standins.saml_provider import PREFIX as SAML_PROVIDER_PREFIX
 from portal.localcloud.standins.snapshots import Snapshots
 from portal.localcloud.standins.trail_launches import AskedLaunches, LaunchMalformed
+from portal.localcloud.standins.workflows import Workflows
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -33,13 +34,20 @@ class Gateway:
     """Wraps MiniStack's application."""
 
     def __init__(
-        self, cloud: Application, snapshots: Snapshots, console: Console, pages: Pages, launches: AskedLaunches
+        self,
+        cloud: Application,
+        snapshots: Snapshots,
+        console: Console,
+        pages: Pages,
+        launches: AskedLaunches,
+        workflows: Workflows,
     ) -> None:
         self._cloud = cloud
         self._snapshots = snapshots
         self._console = console
         self._pages = pages
         self._launches = launches
+        self._workflows = workflows
         self._calls = CallCounter()
         self._faults = FaultList()
 
@@ -81,7 +89,7 @@ class Gateway:
         if fault is not None and fault.kind in ("throttle", "error"):
             # The request is read to its end first: a client still sending would see a reset, not the answer.
             await read_body(receive)
-            await answer(send, error_reply("throttle" if fault.kind == "throttle" else "error", call))
+            await answer(send, error_reply("throttle" if fault.kind == "throttle" else "error", call, fault.code))
             return
         if fault is not None and fault.kind == "delay":
             await asyncio.sleep(fault.delay_seconds)
@@ -95,6 +103,16 @@ class Gateway:
                 await self._serve(scope, headers, receive, send)
         finally:
             self._snapshots.note_request(scope["method"], call.action)
+
+    def _elapse(self, body: bytes) -> Reply:
+        """Let as many seconds pass for the workflows that wait as a JSON object says."""
+        try:
+            seconds = float(json.loads(body)["elapse_seconds"])
+        except (KeyError, TypeError, ValueError) as wrong:
+            return _json(400, {"message": f"elapse_seconds: {wrong}"})
+        waiting = self._workflows.elapse(seconds)
+        self._snapshots.note_write()
+        return _json(200, {"waiting": waiting})
 
     async def _serve(
         self, scope: MutableMapping[str, Any], headers: dict[str, str], receive: Receive, send: Send
@@ -133,6 +151,12 @@ class Gateway:
             case "DELETE", "calls":
                 self._calls.clear()
                 return _json(200, self._calls.as_json())
+            case "DELETE", "executions":
+                forgotten = self._workflows.forget()
+                self._snapshots.note_write()
+                return _json(200, {"forgotten": forgotten})
+            case "POST", "executions":
+                return self._elapse(body)
             case "POST", "launches":
                 try:
                     launched = self._launches.answer(body)

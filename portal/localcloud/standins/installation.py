@@ -61,6 +61,7 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
     from portal.localcloud.standins.trail_history import History
     from portal.localcloud.standins.trail_launches import AskedLaunches
     from portal.localcloud.standins.trail_recorder import Recorder
+    from portal.localcloud.standins.workflows import Workflows
 
     app = module_with("ministack.app", "app")
     snapshots = Snapshots(settings.state_dir, settings.save_seconds)
@@ -92,6 +93,7 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
     web_identities.install(sts_calls, pools)
     saml_roles.install(sts_calls)
     event_targets.install()
+    workflows = Workflows(settings.secret_access_key, on_change=snapshots.note_write)
     ec2_calls = Ec2Calls()
     networks = Networks(ec2_calls)
     launches = Launches(ec2_calls, networks)
@@ -105,4 +107,4 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
     saml_provider = SamlProvider(settings.port, settings.keys_dir or state_dir)
     token_endpoint, federation = TokenEndpoint(hosted_ui), Federation(hosted_ui)
     pages = {**hosted_ui.pages(), **token_endpoint.pages(), **federation.pages(), **saml_provider.pages()}
-    return Gateway(app.app, snapshots, Console(), pages, asked_launches)
+    return Gateway(app.app, snapshots, Console(), pages, asked_launches, workflows)

@@ -47,6 +47,7 @@ _READING_ACTIONS = frozenset(
         "GetUser",
         "AdminGetUser",
         "GetCallerIdentity",
+        "GetExecutionHistory",
         "GetQueueUrl",
         "GetQueueAttributes",
     }
