@@ -14,6 +14,7 @@ class Person:
     family_name: str
     does: str
     groups: tuple[str, ...] = ()
+    manager: str = ""  # whose user name it is, who approves what they ask for
 
     @property
     def email(self) -> str:
@@ -21,8 +22,8 @@ class Person:
 
 
 PEOPLE = [
-    Person("rider", "Ada", "Lovelace", "asks for unicorns"),
-    Person("author", "Mary", "Shelley", "writes documents"),
+    Person("rider", "Ada", "Lovelace", "asks for unicorns", manager="approver"),
+    Person("author", "Mary", "Shelley", "writes documents", manager="approver"),
     Person("approver", "Grace", "Hopper", "answers approvals"),
     Person("operator", "Margaret", "Hamilton", "changes everything in the admin", ("operators",)),
     Person("auditor", "Florence", "Nightingale", "sees everything in the admin, changes nothing", ("auditors",)),

@@ -152,6 +152,7 @@ def add_person(cognito: Any, pool: str, person: Person) -> None:
                 {"Name": "email_verified", "Value": "true"},
                 {"Name": "given_name", "Value": person.given_name},
                 {"Name": "family_name", "Value": person.family_name},
+                *([{"Name": "custom:manager", "Value": person.manager}] if person.manager else []),
             ],
         )
     except cognito.exceptions.UsernameExistsException:

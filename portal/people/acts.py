@@ -16,7 +16,7 @@ from portal.people import directory, membership, operators
 from portal.people.directory import Person
 
 # As they are called on the pages and in the audit log.
-FIELDS = {"given_name": "Given name", "family_name": "Family name", "email": "E-mail address"}
+FIELDS = {"given_name": "Given name", "family_name": "Family name", "email": "E-mail address", "manager": "Manager"}
 FACTORS = {cognito.TOTP: "authenticator app", cognito.SMS: "text messages"}
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def invite_again(person: Person, *, by: audit.Actor) -> None:
 
 
 def edit(person: Person, changed: Mapping[str, str], *, by: audit.Actor) -> None:
-    """Change some of given_name, family_name and email. Raises AddressTaken, Gone, InputRefused."""
+    """Change some of given_name, family_name, email and manager. Raises AddressTaken, Gone, InputRefused."""
     changes = [
         audit.Change(field=FIELDS[name], old=getattr(person, name), new=value) for name, value in changed.items()
     ]

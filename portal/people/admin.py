@@ -54,6 +54,7 @@ class PersonAdmin(RecordAdmin[Person]):
         "username",
         "address",
         "phone",
+        "manager",
         "standing",
         "created_at",
         "changed_at",
@@ -282,6 +283,14 @@ class PersonAdmin(RecordAdmin[Person]):
 
     def phone(self, person: Person) -> str:
         return person.phone_number
+
+    def manager(self, person: Person) -> str:
+        if not person.manager:
+            return ""
+        # A page is found by the user name alone.
+        is_address = "@" in person.manager
+        url = f"{self._list_url()}?{urlencode({'q': person.manager})}" if is_address else self.url_of(person.manager)
+        return format_html('<a href="{}">{}</a>', url, person.manager)
 
     @admin.display(description="since")
     def created_at(self, person: Person) -> datetime:

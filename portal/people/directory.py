@@ -23,6 +23,9 @@ from portal.people.search import Query, quoted
 
 PAGE = 50  # Cognito gives 60 at most
 
+# Cognito's names of attributes that are the portal's own. No client of the pool may write them, only operators.
+_CUSTOM = {"manager": "custom:manager"}
+
 
 class Gone(Refused):
     sentence = "This account is not in the user pool any more."
@@ -59,6 +62,7 @@ class Person(Record):
     given_name: str = ""
     family_name: str = ""
     phone_number: str = ""
+    manager: str = ""  # the user name or e-mail address of whom their requests go to
     # The identity providers that they may come in through, e.g. "Company".
     providers: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()
@@ -184,6 +188,7 @@ def _person(user: Mapping[str, Any], attributes: Iterable[Any]) -> Person:
         given_name=given.get("given_name", ""),
         family_name=given.get("family_name", ""),
         phone_number=given.get("phone_number", ""),
+        manager=given.get(_CUSTOM["manager"], ""),
         providers=_providers(given.get("identities", "")),
         factors=tuple(kind for kind in (TOTP, SMS) if kind in kinds),
         preferred_factor=user.get("PreferredMfaSetting", ""),
@@ -237,7 +242,8 @@ def change(username: str, attributes: Mapping[str, str]) -> None:
         AliasExistsException=AddressTaken, UserNotFoundException=Gone, InvalidParameterException=InputRefused
     ):
         aws.client("cognito-idp").admin_update_user_attributes(
-            **account(username), UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()]
+            **account(username),
+            UserAttributes=[{"Name": _CUSTOM.get(name, name), "Value": value} for name, value in attributes.items()],
         )
 
 

@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
 from portal.accounts.forms import username_field
+from portal.people import directory
 from portal.people.acts import FIELDS
 from portal.people.directory import Person
 from portal.people.membership import Group
 
+MANAGER_HELP = "A user name or e-mail address. What this person asks their manager to approve goes there."
 ADDRESS_HELP = "Codes for a new password go there. It counts as verified, so be sure that it is theirs."
 
 
@@ -49,18 +52,50 @@ class InviteForm(PersonForm):
 
 
 class EditForm(PersonForm):
-    """Somebody's name and, for those who may, their address. It notices what was changed since it was opened."""
+    """Somebody's name, manager and, for those who may, their address. Of a company's person, the manager alone. It
+    notices what was changed since it was opened."""
 
-    def __init__(self, data: Any, *, person: Person, may_change_address: bool) -> None:
-        current = {name: getattr(person, name) for name in ("given_name", "family_name", "email")}
+    manager = forms.CharField(
+        label=FIELDS["manager"],
+        max_length=128,
+        required=False,
+        help_text=MANAGER_HELP,
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+    def __init__(self, data: Any, *, person: Person, may_change_address: bool, may_change_manager: bool = True) -> None:
+        current = {name: getattr(person, name) for name in FIELDS}
         super().__init__(data, initial=current)
+        self.person = person
         self.current = current
         self.fields["email"].help_text = ADDRESS_HELP
-        if not may_change_address:
-            del self.fields["email"]
+        if person.is_federated:
+            self.fields["manager"].help_text = f"{MANAGER_HELP} Their company keeps their name and address."
+        left_out = {
+            "given_name": person.is_federated,
+            "family_name": person.is_federated,
+            "email": person.is_federated or not may_change_address,
+            "manager": not may_change_manager,
+        }
+        for name in [name for name, is_left_out in left_out.items() if is_left_out]:
+            del self.fields[name]
         for field in self.fields.values():
             field.show_hidden_initial = True
             field.widget.attrs["autocomplete"] = "off"
+
+    def clean_manager(self) -> str:
+        """Return the user name: it stays that person's, and an address may be another's some day."""
+        name: str = self.cleaned_data["manager"]
+        if name in ("", self.current["manager"]):
+            return name
+        found = directory.known_as(name)
+        if found is None or name.lower() not in (found.username.lower(), found.email.lower()):
+            raise ValidationError("Nobody in the user pool has this user name or verified e-mail address.")
+        if found.sub == self.person.sub:
+            raise ValidationError("Nobody is their own manager.")
+        if not found.is_enabled:
+            raise ValidationError(f"The account of {found.username} is disabled.")
+        return found.username
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -38,6 +38,17 @@ def groups() -> list[Group]:
     ]
 
 
+def exists(name: str) -> bool:
+    """Tell whether the pool has a group of this name: one call, and the one that reads its members."""
+    try:
+        aws.client("cognito-idp").list_users_in_group(UserPoolId=settings.USER_POOL_ID, GroupName=name, Limit=1)
+    except ClientError as error:
+        if aws.error_code(error) in ("ResourceNotFoundException", "InvalidParameterException"):
+            return False
+        raise
+    return True
+
+
 def is_cognitos_own(name: str) -> bool:
     """Tell whether Cognito made this group for the users of an identity provider. It allows nothing."""
     return name.startswith(f"{settings.USER_POOL_ID}_")

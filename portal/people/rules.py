@@ -49,8 +49,6 @@ def why_not(act: Act, person: Person) -> str:
             return "This account is enabled already." if person.is_enabled else ""
         case Act.DISABLE:
             return "" if person.is_enabled else "This account is disabled already."
-        case Act.EDIT if person.is_federated:
-            return "Their company keeps their name and address."
         case Act.INVITE_AGAIN:
             if person.status != "FORCE_CHANGE_PASSWORD":
                 return "This person is not waiting for an invitation."

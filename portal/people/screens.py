@@ -39,8 +39,15 @@ class Screen:
 
 def _edit_form(page: PersonAdmin, request: HttpRequest, person: Person, groups: list[str]) -> EditForm:
     # An address is the way to a new password, and so to the account: not for those who may only change people.
-    may_change_address = bool(getattr(request.user, "is_superuser", False))
-    return EditForm(request.POST or None, person=person, may_change_address=may_change_address)
+    may_do_all = bool(getattr(request.user, "is_superuser", False))
+    # Nor does anybody else choose who answers what they ask for themselves.
+    is_self = getattr(request.user, "sub", None) == person.sub
+    return EditForm(
+        request.POST or None,
+        person=person,
+        may_change_address=may_do_all,
+        may_change_manager=may_do_all or not is_self,
+    )
 
 
 def _edit(person: Person, form: EditForm, by: User) -> list[str]:

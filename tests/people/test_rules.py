@@ -96,7 +96,7 @@ INVITED = {"status": "FORCE_CHANGE_PASSWORD"}
         (Act.DISABLE, {}, True),
         (Act.DISABLE, {"is_enabled": False}, False),
         (Act.EDIT, {}, True),
-        (Act.EDIT, FEDERATED, False),
+        (Act.EDIT, FEDERATED, True),
         (Act.INVITE_AGAIN, {}, False),
         (Act.INVITE_AGAIN, INVITED, True),
         (Act.INVITE_AGAIN, {**INVITED, "is_enabled": False}, False),
