@@ -19,6 +19,15 @@ DEPLOYED := PORTICO_SECRET_KEY=$$(head -c 40 /dev/urandom | base64 | tr -d '\n')
 	PORTICO_TAG_POLICIES_TABLE=policies PORTICO_POLICY_RUNS_TABLE=runs PORTICO_POLICY_FINDINGS_TABLE=findings \
 	PORTICO_POLICY_RUNS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/runs \
 	PORTICO_LAUNCHES_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/launches \
+	PORTICO_APPROVALS_TABLE=approvals PORTICO_APPROVAL_ASSIGNMENTS_TABLE=assignments PORTICO_APPROVAL_LINKS_TABLE=links \
+	PORTICO_REQUEST_TYPES_TABLE=types PORTICO_ABSENCES_TABLE=absences \
+	PORTICO_APPROVALS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/approvals \
+	PORTICO_APPROVAL_MAILS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/approval-mails \
+	PORTICO_APPROVAL_ANSWERS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/approval-answers \
+	PORTICO_EXECUTIONS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/executions \
+	PORTICO_PROMOTION_STATE_MACHINE_ARN=arn:aws:states:eu-west-1:123456789012:stateMachine:promotion \
+	PORTICO_MANUAL_PROMOTION_STATE_MACHINE_ARN=arn:aws:states:eu-west-1:123456789012:stateMachine:promotion-by-activity \
+	PORTICO_MANUAL_STEP_ARN=arn:aws:states:eu-west-1:123456789012:activity:ManualStep \
 	PORTICO_DEAD_LETTER_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters \
 	PORTICO_POLICY_REPORTS_TOPIC_ARN=arn:aws:sns:eu-west-1:123456789012:reports PORTICO_MAIL_FROM=portico@example.com \
 	PORTICO_URL=https://portal.example.com

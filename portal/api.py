@@ -17,6 +17,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
+from approvals.api import router as approvals
 from documents.api import preview_router as preview
 from documents.api import router as documents
 from portal import api_docs
@@ -96,7 +97,8 @@ def json_only(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 api = Api(
     title="Portico",
     version="1",
-    description="Ask for unicorns, keep documents, make PDFs. Sign in with an ID token of the user pool.",
+    description="Ask for unicorns, keep documents, make PDFs, answer approvals. "
+    "Sign in with an ID token of the user pool.",
     auth=Caller(),
     parser=StrictJson(),
     openapi_url="/api/openapi.json",
@@ -177,3 +179,4 @@ api.add_router("/ride", rides)
 api.add_router("/api/aws-credentials", aws_credentials)
 api.add_router("/documents", documents)
 api.add_router("/preview", preview)
+api.add_router("/approvals", approvals)

@@ -45,6 +45,9 @@ _PATIENT = Config(
     max_pool_connections=20,
 )
 
+# GetActivityTask holds a question for 60 seconds; AWS says to wait five longer.
+_LONG_POLL = Config(read_timeout=65)
+
 _TRANSIENT_CODES = frozenset(
     {
         # An identity pool's and STS's words for an identity provider that did not answer.
@@ -115,6 +118,8 @@ def client(service: Literal["sns"]) -> SNSClient: ...
 @overload
 def client(service: Literal["sqs"]) -> SQSClient: ...
 @overload
+def client(service: Literal["stepfunctions"]) -> Any: ...
+@overload
 def client(service: Literal["sts"]) -> STSClient: ...
 @cache
 def client(service: str) -> Any:
@@ -133,11 +138,14 @@ def client_in(service: Literal["ec2"], region: str) -> EC2Client: ...
 def client_in(service: Literal["s3"], region: str) -> S3Client: ...
 @overload
 def client_in(service: Literal["sqs"], region: str) -> SQSClient: ...
+@overload
+def client_in(service: Literal["stepfunctions"], region: str) -> Any: ...
 @cache
 def client_in(service: str, region: str) -> Any:
     """Return the process's patient client of a service in a region, for what nobody waits for."""
     with _making:
-        return _boto3().client(service, region_name=region, config=_config(service, _PATIENT))
+        config = _PATIENT.merge(_LONG_POLL) if service == "stepfunctions" else _config(service, _PATIENT)
+        return _boto3().client(service, region_name=region, config=config)
 
 
 def client_with(service: str, *, key_id: str, secret: str, token: str) -> Any:

@@ -23,7 +23,7 @@ class Failure(Schema):
     Reference: str = Field(description="What finds it in the logs")
 
 
-JSON_PATHS = ("/ride", "/me", "/api/", "/preview", "/documents")
+JSON_PATHS = ("/ride", "/me", "/api/", "/preview", "/documents", "/approvals")
 
 _WORDS = {
     400: ("That request was not understood", "Something in it is missing or malformed."),
@@ -39,8 +39,8 @@ _WORDS = {
 
 def is_api(request: HttpRequest) -> bool:
     """Tell whether the request is for one of the JSON paths, e.g. /ride or /ride/abc, but not the page /rides/."""
-    # The pages about documents end in a slash, and no document's id does.
-    is_page = request.path.startswith("/documents/") and request.path.endswith("/")
+    # The pages about documents and approvals end in a slash, and no id does.
+    is_page = request.path.startswith(("/documents/", "/approvals/")) and request.path.endswith("/")
     return not is_page and any(
         request.path == path or request.path.startswith(path if path.endswith("/") else path + "/")
         for path in JSON_PATHS

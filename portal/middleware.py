@@ -95,11 +95,22 @@ class PagesForBrowsers:
         return response
 
 
+_PAGES = {
+    "/ride": "/rides/",
+    "/me": "/profile/",
+    "/documents": "/documents/",
+    "/approvals": "/approvals/",
+    "/approvals/types": "/approvals/new/",
+}
+
+
 def _page_of(path: str) -> str | None:
-    if path in ("/ride", "/me", "/documents"):
-        return {"/ride": "/rides/", "/me": "/profile/", "/documents": "/documents/"}[path]
+    if path in _PAGES:
+        return _PAGES[path]
     if ride := re.fullmatch(r"/ride/([\w-]+)", path):
         return f"/rides/{ride[1]}/"
+    if approval := re.fullmatch(r"/approvals/([0-9a-f]{32})", path):
+        return f"/approvals/{approval[1]}/"
     document = re.fullmatch(r"/documents/(.*[^/])", path)
     return f"/documents/edit/{quote(document[1])}/" if document else None
 

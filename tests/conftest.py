@@ -106,6 +106,10 @@ class TestCloud:
             settings.LAUNCHES_QUEUE_URL,
             settings.DOCUMENT_EVENTS_QUEUE_URL,
             settings.RENDERS_QUEUE_URL,
+            settings.APPROVALS_QUEUE_URL,
+            settings.APPROVAL_MAILS_QUEUE_URL,
+            settings.APPROVAL_ANSWERS_QUEUE_URL,
+            settings.EXECUTIONS_QUEUE_URL,
             settings.DEAD_LETTER_QUEUE_URL,
         ):
             if self.messages(url):
@@ -118,6 +122,16 @@ class TestCloud:
         """Return how often each (service, action) was called since `forget_calls`."""
         counted = self._http.request("GET", f"{self.endpoint}/_portico/calls").json()["services"]
         return Counter({(service, action): n for service, actions in counted.items() for action, n in actions.items()})
+
+    def end_executions(self) -> None:
+        """End every execution, and forget it."""
+        self._http.request("DELETE", f"{self.endpoint}/_portico/executions")
+
+    def let_workflows_wait(self, *, days: float) -> None:
+        """Let time pass for every workflow that waits for an answer: what is to time out by then, times out."""
+        body = {"elapse_seconds": days * 86400}
+        answer = self._http.request("POST", f"{self.endpoint}/_portico/executions", json=body)
+        assert answer.status == 200, answer.data
 
     def mails(self) -> list[dict[str, Any]]:
         """Return the mails that were sent, oldest first."""

@@ -17,8 +17,23 @@ _TABLES = (
     "TAG_POLICIES",
     "POLICY_RUNS",
     "POLICY_FINDINGS",
+    "APPROVALS",
+    "APPROVAL_ASSIGNMENTS",
+    "APPROVAL_LINKS",
+    "REQUEST_TYPES",
+    "ABSENCES",
 )
-_QUEUES = ("POLICY_RUNS", "LAUNCHES", "DOCUMENT_EVENTS", "RENDERS", "DEAD_LETTER")
+_QUEUES = (
+    "POLICY_RUNS",
+    "LAUNCHES",
+    "DOCUMENT_EVENTS",
+    "RENDERS",
+    "APPROVALS",
+    "APPROVAL_MAILS",
+    "APPROVAL_ANSWERS",
+    "EXECUTIONS",
+    "DEAD_LETTER",
+)
 
 for name in [name for name in os.environ if name.startswith(("AWS_", "PORTICO_"))]:
     del os.environ[name]
@@ -40,6 +55,9 @@ os.environ.update(
         "PORTICO_DOCUMENTS_BUCKET": "documents",
         **{f"PORTICO_{name}_QUEUE_URL": f"http://127.0.0.1:9/123456789012/{name.lower()}" for name in _QUEUES},
         "PORTICO_POLICY_REPORTS_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:reports",
+        "PORTICO_PROMOTION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:promotion",
+        "PORTICO_MANUAL_PROMOTION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:by-activity",
+        "PORTICO_MANUAL_STEP_ARN": "arn:aws:states:eu-west-1:123456789012:activity:ManualStep",
         "PORTICO_MAIL_FROM": "portico@example.com",
         "PORTICO_IDENTITY_POOL_ID": "eu-west-1:00000000-0000-4000-8000-000000000000",
         "PORTICO_PERSON_ROLE_ARN": "arn:aws:iam::123456789012:role/person",

@@ -105,6 +105,9 @@ class DynamoDB:
     def scan(self, **parameters: Any) -> dict[str, Any]:
         return self._call("Scan", parameters)
 
+    def batch_get_item(self, **parameters: Any) -> dict[str, Any]:
+        return self._call("BatchGetItem", parameters)
+
     def transact_write_items(self, **parameters: Any) -> dict[str, Any]:
         # The token stays the same over all tries: what a lost reply hides is not done twice.
         return self._call("TransactWriteItems", {"ClientRequestToken": str(uuid.uuid4()), **parameters})

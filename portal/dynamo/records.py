@@ -44,6 +44,8 @@ class RecordPage(Generic[R]):
     records: list[R]
     newer: str = ""
     older: str = ""
+    # By when they are due: then the page before has what is due sooner.
+    is_soonest_first: bool = False
 
 
 def page(
@@ -54,9 +56,11 @@ def page(
     request: HttpRequest,
     limit: int = PAGE,
     links: Mapping[str, str] | None = None,
+    is_soonest_first: bool = False,
 ) -> RecordPage[R]:
     """Return the page that the request's `before` or `after` cursor asks for, else the newest one: one Query. Its
-    links repeat the request's query, with what is in `links` in place of what it said."""
+    links repeat the request's query, with what is in `links` in place of what it said. Where what is due soonest comes
+    first, the order is the other way round."""
 
     def to(**cursor: str) -> str:
         query = request.GET.copy()
@@ -68,7 +72,8 @@ def page(
 
     before, after = request.GET.get("before"), request.GET.get("after")
     try:
-        found = table.query(hash_value, index=index, limit=limit, cursor=before or after, newest_first=not before)
+        newest_first = bool(before) if is_soonest_first else not before
+        found = table.query(hash_value, index=index, limit=limit, cursor=before or after, newest_first=newest_first)
     except BadCursor as error:
         raise SuspiciousOperation("A cursor of another list.") from error
     records = found.records[::-1] if before else found.records
@@ -79,6 +84,7 @@ def page(
         records,
         newer=to(before=table.cursor_at(records[0], hash_value, index=index)) if has_newer else "",
         older=to(after=table.cursor_at(records[-1], hash_value, index=index)) if has_older else "",
+        is_soonest_first=is_soonest_first,
     )
 
 
@@ -103,7 +109,9 @@ class RecordAdmin(admin.ModelAdmin, Generic[R]):  # type: ignore[type-arg]
     columns: ClassVar[Sequence[str]] = ()
     facts: ClassVar[Sequence[str]] = ()
     search_help: ClassVar[str] = ""
-    longest_key: ClassVar[int] = LONGEST
+    longest_key: ClassVar[int] = LONGEST  # or of what is searched for
+    # What is reached from the admin's index besides: how it is called, and the list's query string.
+    shortcuts: ClassVar[Sequence[tuple[str, str]]] = ()
     list_template: ClassVar[str] = "admin/records.html"
     record_template: ClassVar[str] = "admin/record.html"
 
@@ -150,7 +158,7 @@ class RecordAdmin(admin.ModelAdmin, Generic[R]):  # type: ignore[type-arg]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         self._refuse(request)
-        text = request.GET.get("q", "").strip()[:LONGEST]
+        text = request.GET.get("q", "").strip()[: self.longest_key]
         if text:
             found = self.search(request, text)
             if isinstance(found, Record):

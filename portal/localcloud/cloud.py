@@ -27,6 +27,7 @@ CLOUD_PYTHON = ROOT / ".cloud" / "bin" / "python"
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 STACK = "portico"
+TEMPLATES = "portico-templates"  # the bucket that a deployment puts the template into
 # The sample company: see portal/localcloud/standins/saml_provider.py.
 COMPANY = "Acme"
 # The sample system that vouches for people.
@@ -154,7 +155,7 @@ class Cloud:
         }
         request = {
             "StackName": STACK,
-            "TemplateBody": body,
+            "TemplateURL": self._uploaded(body),
             "Capabilities": ["CAPABILITY_IAM"],
             "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         }
@@ -182,6 +183,14 @@ class Cloud:
                 ]
                 raise CloudFailed(f"infrastructure/portal.yaml: {status}\n  " + "\n  ".join(reasons))
             time.sleep(0.05)
+
+    def _uploaded(self, template: str) -> str:
+        """Put the template where CloudFormation reads it: it takes 51,200 bytes in a request, a megabyte from S3."""
+        s3 = self.client("s3")
+        if TEMPLATES not in [one["Name"] for one in s3.list_buckets()["Buckets"]]:
+            s3.create_bucket(Bucket=TEMPLATES, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_object(Bucket=TEMPLATES, Key="portal.yaml", Body=template.encode())
+        return f"{self.endpoint}/{TEMPLATES}/portal.yaml"
 
     def _company_provider(self) -> str:
         """Make the sample company's SAML provider known to IAM, or bring it up to date, and return its ARN."""

@@ -12,11 +12,18 @@ from django.contrib.admin.utils import quote
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from approvals.approval import OPEN_SHELF, STUCK, Fact, Problem, State
+from approvals.assignment import How, Mail
+from approvals.models import RequestType
 from documents.document import Document, Part, documents
 from portal.accounts import identity_pool, people
 from rides import dispatch, forms
 from rides.rules import Place
+from tests.approvals.build import decided, put_approval, put_assignment, put_link
+from tests.approvals.conftest import request_type, workflows
 from tests.documents.operators import put_render
+
+__all__ = ["request_type", "workflows"]  # fixtures
 
 HERE = Place(latitude=47.6, longitude=-122.3)
 SIZES = {"phone": (360, 740), "tablet": (768, 1024), "wide": (1440, 900)}
@@ -27,6 +34,11 @@ INSIDE = [
     "/rides/",
     "/documents/",
     "/documents/deleted/",
+    "/approvals/",
+    "/approvals/decided/",
+    "/approvals/requests/",
+    "/approvals/new/employee-promotion/",
+    "/approvals/away/",
     "/profile/",
     "/profile/password/",
     "/profile/two-factor/",
@@ -37,6 +49,14 @@ INSIDE = [
 ]
 ADMIN = [
     "/admin/",
+    "/admin/approvals/approval/",
+    "/admin/approvals/approval/?show=open",
+    "/admin/approvals/approval/?show=stuck",
+    "/admin/approvals/execution/",
+    "/admin/approvals/requesttype/",
+    "/admin/approvals/requesttype/add/",
+    "/admin/approvals/requesttype/employee-promotion/change/",
+    "/admin/approvals/requesttype/employee-promotion/delete/",
     "/admin/rides/unicorn/",
     "/admin/rides/unicorn/angel/change/",
     "/admin/rides/ride/",
@@ -116,6 +136,60 @@ def test_axe_finds_nothing_and_nothing_hangs_over(page, sign_in, operator, fleet
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "wide")])
+def test_the_pages_about_approvals_are_as_good(browser, portal_url, approver, rider, author, scheme, size, cloud):
+    # A page of its own: the browser notes a 404 and a 422 in its console.
+    word, now = "w" * 120, timezone.now()
+    facts = tuple(Fact(label=word[:80], value=word) for _ in range(3))
+    long = {"title": word[:80], "facts": facts, "requester_name": word}
+    waits = put_approval(rider, approver, **long, deadline_at=now - timedelta(hours=3))
+    put_assignment(waits, author, name=word, mail=Mail.UNDELIVERED, mail_at=now)
+    over = put_approval(rider, approver, **long, **decided(State.REJECTED, approver, reason=word, decided_by_name=word))
+    starting = put_approval(rider, state=State.STARTING)
+    link, old = put_link(waits, approver), put_link(over, approver)
+    RequestType(type_id="laptop", title=word[:80], fields=f"why: {word[:80]}", workflow="promotion").save()
+    width, height = SIZES[size]
+    problems = []
+    for person, paths in (
+        (
+            approver,
+            ["/approvals/?all", "/approvals/decided/", f"{link}approve/", f"{link}reject/", old, "/approvals/link/x/"],
+        ),
+        (
+            rider,
+            [
+                "/approvals/requests/",
+                "/approvals/new/",
+                "/approvals/new/laptop/",
+                f"/approvals/{starting.approval_id}/",
+            ],
+        ),
+    ):
+        context = browser.new_context(
+            base_url=portal_url,
+            color_scheme=scheme,
+            viewport={"width": width, "height": height},
+            reduced_motion="reduce",
+        )
+        page = context.new_page()
+        page.goto("/sign-in/")
+        page.get_by_label("User name or e-mail address").fill(person.username)
+        page.get_by_label("Password").fill(person.password)
+        page.get_by_role("button", name="Sign in").click()
+        for path in [*paths, f"/approvals/{waits.approval_id}/", f"/approvals/{over.approval_id}/"]:
+            problems += look(page, path)
+        page.goto(f"/approvals/{waits.approval_id}/")
+        for summary in page.locator("main summary").all():
+            summary.click()
+        problems += shown(page, "what is folded")
+        if person is approver:
+            page.get_by_role("button", name="Reject").click()
+            expect(page.get_by_role("alert")).to_be_focused()
+            problems += shown(page, "a reason that is missing")
+        context.close()
+    assert not problems
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "wide")])
 def test_the_operators_pages_about_documents_are_as_good(page, sign_in, operator, rider, scheme, size, cloud):
     word, identity_id, now = "w" * 120, identity_pool.identity_id(rider.id_token), timezone.now()
     people.people.add(people.Person(person_id=rider.sub, username="rider", identity_id=identity_id))
@@ -153,6 +227,52 @@ def test_the_operators_pages_about_documents_are_as_good(page, sign_in, operator
     page.get_by_role("button", name="Put it back").click()
     expect(page.get_by_text("It is back.")).to_be_visible()
     cloud.admin("s3").delete_object(**where)
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "wide")])
+def test_the_operators_pages_about_approvals_are_as_good(
+    page, sign_in, operator, approver, rider, author, workflows, request_type, scheme, size
+):
+    word, now = "w" * 120, timezone.now()
+    facts = tuple(Fact(label=word[:80], value=word) for _ in range(3))
+    long = {"title": word[:80], "facts": facts, "requester_name": word, "type_id": word[:60], "groups": (word,)}
+    stuck = {"problem_kind": Problem.MAIL, "problem": word, "stuck": STUCK, "shelf": OPEN_SHELF, "next_at": now}
+    arn = f"arn:aws:states:eu-west-1:123456789012:execution:{word[:80]}:{word[:80]}"
+    waits = put_approval(
+        rider, approver, **long, **stuck, execution_arn=arn, escalated_at=now, overdue_at=now, round=12
+    )
+    put_assignment(
+        waits, author, name=word, how=How.GROUP, group=word, mail=Mail.UNDELIVERED, mail_why=word, mail_at=now
+    )
+    put_assignment(waits, operator, how=How.DELEGATE, for_name=word, ended_at=now)
+    over = put_approval(rider, approver, **long, **decided(State.REJECTED, approver, reason=word, finished_at=None))
+    request_type(word[:60], Title=word[:80], Fields=f"why: {word[:80]}", Approver=f"person:{word}")
+    started = workflows.start({word: {word: word * 3}}, name=word[:80])
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
+    sign_in(operator)
+    one, other = (f"/admin/approvals/approval/{approval.approval_id}" for approval in (waits, over))
+    kind, list_ = f"/admin/approvals/requesttype/{word[:60]}", "/admin/approvals/approval/"
+    lists = [list_, f"{list_}?show=open", f"{list_}?show=stuck", f"{list_}?q=rider", "/admin/approvals/execution/"]
+    pages = [f"{one}/change/", f"{one}/reassign/", f"{one}/cancel/", f"{other}/change/", f"{kind}/change/"]
+    pages += [f"{kind}/delete/", "/admin/approvals/requesttype/", "/admin/people/person/rider/edit/"]
+    problems = [problem for path in [*lists, *pages] for problem in look(page, path)]
+    page.goto(f"/admin/approvals/execution/{quote(started)}/change/")
+    for summary in page.locator("main summary").all():
+        summary.click()
+    problems += shown(page, "an execution")
+    assert not problems
+    page.goto(f"{one}/reassign/")
+    page.get_by_label("Who is to answer").fill("operator")
+    page.get_by_label("Instead of").select_option(label="Grace Hopper (the manager)")
+    page.get_by_role("button", name="Reassign it").click()
+    expect(page.get_by_text("Margaret Hamilton is asked, and gets a mail.")).to_be_visible()
+    page.get_by_role("button", name="Resend the mails").click()
+    expect(page.get_by_text("mails are on the way.")).to_be_visible()
+    page.get_by_role("link", name="Cancel").click()
+    page.get_by_label("Reason").fill("Ada has left the company.")
+    page.get_by_role("button", name="Yes, cancel it").click()
+    expect(page.get_by_text("It is cancelled.")).to_be_visible()
 
 
 def test_a_ride_is_asked_for_with_the_keyboard_alone(page, sign_in, rider, fleet, cloud):

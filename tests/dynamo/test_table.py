@@ -229,3 +229,64 @@ def test_a_lost_reply_does_not_turn_a_stored_record_into_a_conflict_that_is_ours
     cloud.faults.add(service="dynamodb", action="PutItem", kind="lost_reply", times=1)
     entries.add(Entry(ride_id="one", note="once"))
     assert entries.get("one").note == "once"
+
+
+class Thing(Record):
+    approval_id: str
+    note: str | None = None
+
+
+things = Table(Thing, name="approvals", key=("ApprovalId",))
+
+
+def other_write(cloud, note="kept"):
+    return {"Put": {"TableName": cloud.outputs["SessionsTable"], "Item": to_item({"SessionId": note, "Sub": "s"})}}
+
+
+def test_many_are_found_at_once_and_those_that_are_not_there_left_out(cloud):
+    some = [Thing(approval_id=f"thing-{n}") for n in range(120)]
+    for one in some:
+        things.add(one)
+    cloud.forget_calls()
+    found = things.find_many([(f"thing-{n}",) for n in range(130)] + [("thing-1",)])
+    assert {one.approval_id for one in found} == {one.approval_id for one in some}
+    assert len(found) == 120
+    assert dict(cloud.calls()) == {("dynamodb", "BatchGetItem"): 2}
+    cloud.forget_calls()
+    assert things.find_many([]) == []
+    assert not cloud.calls()
+
+
+def test_what_one_call_did_not_read_is_asked_for_again(cloud, monkeypatch):
+    things.add(Thing(approval_id="a"))
+    things.add(Thing(approval_id="b"))
+    client = aws.client("dynamodb")
+    whole = client.batch_get_item
+
+    def half(**parameters):
+        [(table, asked)] = parameters["RequestItems"].items()
+        first, rest = asked["Keys"][:1], asked["Keys"][1:]
+        answer = whole(RequestItems={table: {**asked, "Keys": first}})
+        return {**answer, "UnprocessedKeys": {table: {"Keys": rest}} if rest else {}}
+
+    monkeypatch.setattr(client, "batch_get_item", half)
+    assert {one.approval_id for one in things.find_many([("a",), ("b",)])} == {"a", "b"}
+
+
+def test_replacing_together_with_another_write_is_all_or_nothing(cloud):
+    was = Thing(approval_id="a", note="old")
+    things.add(was)
+    things.replace(Thing(approval_id="a", note="new"), was=was, together_with=[other_write(cloud, "first")])
+    assert things.get("a").note == "new"
+    with pytest.raises(Conflict) as error:
+        things.replace(Thing(approval_id="a", note="late"), was=was, together_with=[other_write(cloud, "second")])
+    assert error.value.current["Note"] == "new"
+    assert [from_item(item)["SessionId"] for item in cloud.items("sessions")] == ["first"]
+
+
+def test_a_lost_reply_of_a_replacement_with_another_write_is_no_conflict(cloud):
+    was = Thing(approval_id="a", note="old")
+    things.add(was)
+    cloud.faults.add(service="dynamodb", action="TransactWriteItems", kind="lost_reply", times=1)
+    things.replace(Thing(approval_id="a", note="new"), was=was, together_with=[other_write(cloud)])
+    assert things.get("a").note == "new"

@@ -191,6 +191,10 @@ def test_the_queues_of_the_settings_are_the_templates(cloud):
             settings.LAUNCHES_QUEUE_URL,
             settings.DOCUMENT_EVENTS_QUEUE_URL,
             settings.RENDERS_QUEUE_URL,
+            settings.APPROVALS_QUEUE_URL,
+            settings.APPROVAL_MAILS_QUEUE_URL,
+            settings.APPROVAL_ANSWERS_QUEUE_URL,
+            settings.EXECUTIONS_QUEUE_URL,
         )
     }
 

@@ -14,9 +14,13 @@ import pytest
 from botocore.exceptions import ClientError
 from cfnlint.decode import cfn_yaml
 from django.conf import settings
+from django.contrib.admin.utils import quote
 from django.core.management import call_command
 from django.test import Client
 
+from approvals import executions, workflow
+from approvals.approval import amend
+from approvals.link import Link, links
 from policies import engine
 from policies.runs import Kind, State, runs
 from portal import aws, events
@@ -26,6 +30,7 @@ from portal.localcloud.cloud import TEMPLATE
 from portal.localcloud.people import PASSWORD
 from portal.localcloud.worker import read
 from tests.accounts.company import START, company
+from tests.approvals.conftest import Workflows
 from tests.conftest import SignedUp, TestCloud
 from tests.documents.conftest import Corner
 from tests.documents.operators import REASON, put_render, url
@@ -185,12 +190,55 @@ def keep_documents(cloud: TestCloud, operators: Client, author: SignedUp) -> Non
     assert asks.get("/documents/permissions").json()["Text"] == text
 
 
+def keep_approvals(
+    cloud: TestCloud, operators: Client, approvers: Client, riders: SignedUp, approver: SignedUp
+) -> None:
+    """Ask for promotions in both ways, and have them approved, rejected, withdrawn and looked at."""
+    asks = Client(headers={"Authorization": f"Bearer {riders.id_token}"})
+    works = Workflows(cloud)
+    body = {"Type": "employee-promotion", "Fields": {"employeeName": "Ada"}}
+    asked = [asks.post("/approvals", body, "application/json").json()["Id"] for _ in range(2)]
+    for one, decision in zip(asked, ("approve", "reject"), strict=True):
+        works.question_of(works.approval(one).execution_arn)
+        assert approvers.get("/approvals/").status_code == 200
+        answer = {"Decision": decision, "Reason": "Because"}
+        decides = Client(headers={"Authorization": f"Bearer {approver.id_token}"})
+        assert decides.post(f"/approvals/{one}/decision", answer, "application/json").status_code == 200
+    [first, *_] = asked
+    token = works.approval(first).task_token
+    assert token
+    works.work()
+    # Its answer comes once more, as after a crash: only the history tells that it is there.
+    amend(
+        first, lambda one: one.model_copy(update={"finished_at": None, "shelf": "unfinished", "next_at": one.asked_at})
+    )
+    works.watch()
+    assert works.approval(first).state == "approved"
+    # One that is withdrawn before it is asked, and one that waits with an activity.
+    withdrawn = asks.post("/approvals", body, "application/json").json()["Id"]
+    assert asks.post(f"/approvals/{withdrawn}/withdraw", content_type="application/json").status_code == 200
+    works.work("approval-answers")
+    works.start(
+        {"managerEmailAddress": approver.email, "employeeName": "Bo"},
+        machine=settings.MANUAL_PROMOTION_STATE_MACHINE_ARN,
+    )
+    assert executions.any_running(settings.MANUAL_PROMOTION_STATE_MACHINE_ARN)
+    assert workflow.take(settings.MANUAL_STEP_ARN, worker="portico")
+    arn = works.approval(first).execution_arn
+    assert operators.get(f"/admin/approvals/execution/{quote(arn)}/change/").status_code == 200
+    opened = Link(link_id="a" * 64, approval_id=first, sub=approver.sub, round=1, expires_at=2**31)
+    links.add(opened)
+    approvers.get(f"/approvals/link/{'x' * 43}/approve/")
+    cloud.end_executions()
+
+
 def test_every_action_that_the_role_allows_is_called(
     cloud: TestCloud,
     fleet: Callable[..., str],
     rider: SignedUp,
     author: SignedUp,
     operator: SignedUp,
+    approver: SignedUp,
     people_roles: list[str],
     client_for: Callable[..., Client],
     instances: Instances,
@@ -208,7 +256,7 @@ def test_every_action_that_the_role_allows_is_called(
             UserPoolId=pool, Username=username, TemporaryPassword=PASSWORD, UserAttributes=attributes
         )
     administrator.admin_set_user_password(UserPoolId=pool, Username=forgetful, Password=PASSWORD, Permanent=True)
-    riders, operators = client_for(rider), client_for(operator)
+    riders, operators, approvers = client_for(rider), client_for(operator), client_for(approver)
     cloud.forget_calls()
     cognito.client_secret.cache_clear()
     second_factor._policy.cache_clear()
@@ -241,9 +289,11 @@ def test_every_action_that_the_role_allows_is_called(
     called = cloud.calls()
     keep_order(instances, write_rules)
     keep_documents(cloud, operators, author)
+    keep_approvals(cloud, operators, approvers, rider, approver)
 
     called += cloud.calls()
     done = {(service, action) for service, action in called}
+    done |= {("states", action) for service, action in done if service == "stepfunctions"}
     if ("sesv2", "SendEmail") in done:
         # Ours are whole messages, for which SES wants both.
         done |= {("ses", "SendEmail"), ("ses", "SendRawEmail")}

@@ -1,0 +1,242 @@
+"""Answers: an approver decides, who asked withdraws, an operator cancels. Each is one conditional write, and only then
+is the workflow told: what comes between the two, the queue and the schedule make good."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from approvals import assignment, finishing, people, queue, workflow
+from approvals.approval import Approval, State, amend, approvals, entry
+from approvals.assignment import Assignment, assignments
+from approvals.letters import Letter
+from approvals.rules import MOST_COMMENT, MOST_REASON, may_decide, may_see, may_withdraw
+from portal import aws
+from portal.accounts.models import User
+from portal.dynamo import audit
+from portal.dynamo.table import Conflict
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_TRIES = 5
+
+log = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """It is not done; the sentence says why, to who asked for it."""
+
+    sentence = ""
+
+    def __init__(self, sentence: str = "") -> None:
+        self.sentence = sentence or self.sentence
+        super().__init__(self.sentence)
+
+
+class NotYours(Refused):
+    """To them, there is no such approval."""
+
+    sentence = "There is no such approval."
+
+
+class AlreadyOver(Refused):
+    """It has an answer, or wants none any more."""
+
+    def __init__(self, approval: Approval) -> None:
+        self.approval = approval
+        super().__init__(_over(approval))
+
+
+class TooLate(Refused):
+    sentence = "The workflow does not wait for an answer any longer. Nothing was decided."
+
+
+class ReasonDue(Refused):
+    sentence = "Please give a reason."
+
+
+class TooLong(Refused):
+    sentence = f"At most {MOST_REASON:,} characters, please."
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What somebody is to an approval, as far as their token tells."""
+
+    may_see: bool
+    may_decide: bool
+    is_requester: bool
+    assignment: Assignment | None
+
+
+def find(approval_id: str) -> Approval | None:
+    """Return an approval, or None where there is none, or could be none."""
+    return approvals.find(approval_id, consistent=True) if _ID.fullmatch(approval_id) else None
+
+
+def find_many(approval_ids: Iterable[str]) -> dict[str, Approval]:
+    """Return the approvals with these ids, by id: one call for a page of them."""
+    found = approvals.find_many((one,) for one in approval_ids if _ID.fullmatch(one))
+    return {one.approval_id: one for one in found}
+
+
+def standing(approval: Approval, user: User) -> Standing:
+    """Return what somebody is to an approval. The groups are the token's; `decide` asks the user pool."""
+    one = assignments.find(approval.approval_id, user.sub, consistent=True)
+    return Standing(
+        may_see=may_see(approval, one, sub=user.sub, groups=user.groups),
+        may_decide=approval.is_open and may_decide(approval, one, sub=user.sub, groups=user.groups),
+        is_requester=user.sub == approval.requester_sub,
+        assignment=one,
+    )
+
+
+def decide(approval_id: str, verdict: State, *, reason: str, by: User, now: datetime) -> Approval:
+    """Approve or reject. Raises NotYours, AlreadyOver, TooLate, ReasonDue, TooLong, aws.Busy."""
+    approval = _found(approval_id)
+    one = assignments.find(approval_id, by.sub, consistent=True)
+    if not may_see(approval, one, sub=by.sub, groups=by.groups):
+        raise NotYours
+    _check_may_decide(approval, one, by)
+    if not approval.is_open:
+        raise AlreadyOver(approval)
+    reason = _short(reason)
+    if approval.reason_is_due(verdict) and not reason:
+        raise ReasonDue
+    try:
+        workflow.heartbeat(approval.task_token or "")
+    except workflow.Gone as error:
+        finishing.expire(approval_id, approval.task_token or "", now=now)
+        raise TooLate from error
+    said = "approved it" if verdict is State.APPROVED else "rejected it"
+    return _answer(approval, lambda open_: open_.is_open, verdict, said, reason=reason, by=by, now=now)
+
+
+def withdraw(approval_id: str, *, by: User, now: datetime) -> Approval:
+    """Take back what one asked for. Raises NotYours, AlreadyOver, aws.Busy."""
+    approval = _found(approval_id)
+    if by.sub != approval.requester_sub:
+        raise NotYours
+    return _answer(
+        approval, lambda one: may_withdraw(one, sub=by.sub), State.WITHDRAWN, "withdrew it", reason="", by=by, now=now
+    )
+
+
+def cancel(approval_id: str, *, reason: str, by: User, now: datetime) -> Approval:
+    """End an approval as an operator: its workflow's task fails. Raises AlreadyOver, TooLong, aws.Busy."""
+    approval, reason = _found(approval_id), _short(reason)
+    return _answer(
+        approval, lambda one: not one.is_over, State.CANCELLED, "cancelled it", reason=reason, by=by, now=now
+    )
+
+
+def set_aside(approval_id: str, *, by: User, now: datetime) -> Approval:
+    """Take one that is over from what operators have to look at: they have. Raises NotYours where it is open."""
+    if not _found(approval_id).is_over:
+        raise NotYours("What is open stays there until it is answered.")
+    return amend(
+        approval_id,
+        lambda one: one.unstuck() if one.is_over else None,
+        saying=lambda one: entry("set it aside", one, by=by, now=now),
+    )
+
+
+def comment(approval: Approval, text: str, *, by: User, now: datetime) -> None:
+    """Say something about an approval to the others who may see it; who asked for it and who may answer get a mail.
+    Raises TooLong."""
+    text = _short(text, MOST_COMMENT)
+    said = entry("commented", approval, by=by, changes=[audit.Change(field="Comment", new=text)], now=now)
+    audit.entries.add(said)
+    asked = [one.sub for one in assignment.of(approval.approval_id) if one.may_decide and one.shelf]
+    others = {*asked, approval.requester_sub or ""} - {by.sub, ""}
+    for sub in sorted(others) if not approval.is_over else ():
+        queue.send_mail(approval.approval_id, sub, Letter.COMMENT.key(said.entry_id.rpartition("#")[2]))
+
+
+def looked(approval: Approval, *, by: audit.Actor) -> None:
+    """Write down that somebody has looked at it. A failure is only logged: it keeps nobody from deciding."""
+    try:
+        audit.entries.add(entry("looked at it", approval, by=by))
+    except Exception as error:
+        if not aws.is_transient(error):
+            raise
+        log.warning("A look at an approval was not written down (%s).", type(error).__name__)
+
+
+def _found(approval_id: str) -> Approval:
+    approval = find(approval_id)
+    if approval is None:
+        raise NotYours
+    return approval
+
+
+def _check_may_decide(approval: Approval, one: Assignment | None, by: User) -> None:
+    """Ask the user pool whether somebody may still come in, and whether a group by which they may answer is still
+    theirs. Raises NotYours."""
+    person = people.known(by.sub)
+    if person is None or person.sub != by.sub:
+        raise NotYours
+    is_by_group = one is None or bool(one.group) or not one.may_decide
+    groups = people.groups_of(person) if is_by_group and approval.groups else ()
+    if not may_decide(approval, one, sub=by.sub, groups=groups):
+        raise NotYours
+
+
+def _short(text: str, most: int = MOST_REASON) -> str:
+    text = text.replace("\r\n", "\n").replace("\x00", "").strip()
+    if len(text) > most:
+        raise TooLong(f"At most {most:,} characters, please. These are {len(text):,}.")
+    return text
+
+
+def _answer(
+    approval: Approval,
+    may: Callable[[Approval], bool],
+    verdict: State,
+    said: str,
+    *,
+    reason: str,
+    by: User,
+    now: datetime,
+) -> Approval:
+    """Write an answer, unless there is another one by then, and have the workflow told."""
+    changes = [audit.Change(field="Reason", new=reason)] if reason else []
+    for _ in range(_TRIES):
+        if not may(approval):
+            raise AlreadyOver(approval)
+        new = approval.answered(verdict, by=by, name=by.get_full_name(), reason=reason, now=now)
+        try:
+            together_with = [audit.putting(entry(said, new, by=by, changes=changes, now=now))]
+            approvals.replace(new, was=approval, together_with=together_with)
+        except Conflict:
+            approval = _found(approval.approval_id)
+            continue
+        try:
+            queue.send_answer(new.approval_id)
+        except Exception as error:
+            if not aws.is_transient(error):
+                raise
+            log.warning("The schedule has to bring an answer to its workflow (%s).", type(error).__name__)
+        return new
+    raise aws.Busy
+
+
+def _over(approval: Approval) -> str:
+    """Say what became of an approval that wants no answer any more."""
+    who, at = approval.decided_by_name, f"{approval.decided_at:%d %b %Y, %H:%M} UTC" if approval.decided_at else ""
+    match approval.state:
+        case State.APPROVED:
+            return f"{who} approved this on {at}. Nothing was changed."
+        case State.REJECTED:
+            return f"{who} rejected this on {at}. Nothing was changed."
+        case State.WITHDRAWN:
+            return "This was withdrawn by who had asked for it. Nothing was changed."
+        case State.CANCELLED:
+            return "An operator has cancelled this. Nothing was changed."
+        case State.EXPIRED:
+            return "The workflow does not wait for an answer any longer. Nothing was decided."
+        case State.FAILED:
+            return "The workflow could not be started."
+    return "It waits for no answer yet."
