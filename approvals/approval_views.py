@@ -107,5 +107,8 @@ def comment(request: SignedIn, approval_id: str) -> HttpResponse:
         deciding.comment(seen.approval, form.cleaned_data["text"], by=request.user, now=timezone.now())
     except deciding.NotYours as error:
         raise Http404 from error
+    except deciding.Refused as error:
+        form.add_error("text", error.sentence)
+        return show(request, seen, comment_form=form, status=422)
     messages.success(request, "Your comment is there.")
     return redirect("approvals:approval", approval_id)

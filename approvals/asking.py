@@ -28,7 +28,7 @@ from approvals.approval import (
 from approvals.assignment import Assignment, How, Mail, assignments
 from approvals.letters import Letter
 from approvals.models import RequestType, request_type
-from approvals.people import Asked, called, known, manager_of
+from approvals.people import Asked, called, known, manager_of, of_sub
 from approvals.question import NotAQuestion, Question, read
 from approvals.rules import approver, facts, fields, look_at, plain, reminder_at
 from portal import aws
@@ -86,14 +86,15 @@ def _standing_for(question: Question) -> tuple[str, Approval | None]:
     # something else: after an answer, or beside the first one.
     if was.state in (State.EXPIRED, State.FAILED) or (was.is_over and not was.finished_at):
         return first, was
-    if was.is_over or _still_waits(was):
+    if was.is_over or _still_waits(was.task_token or ""):
         return own, None
     return first, was
 
 
-def _still_waits(approval: Approval) -> bool:
+@sensitive_variables()
+def _still_waits(token: str) -> bool:
     try:
-        workflow.heartbeat(approval.task_token or "")
+        workflow.heartbeat(token)
     except workflow.Gone:
         return False
     return True
@@ -104,6 +105,8 @@ def _ask(question: Question, kind: RequestType, found: tuple[str, Approval | Non
     if was and was.task_token == question.task_token:
         _mail_the_rest(was, now=now)
         return was
+    if was and was.is_over and not was.is_answered and not _still_waits(question.task_token):
+        return was  # it was stopped before its question came
     if was and was.is_answered:
         # The answer was given while the workflow gave up waiting, and asked again: it has it now.
         again = was.over(
@@ -184,7 +187,7 @@ def _as_before(asked: Asked, before: list[Assignment], *, now: datetime) -> None
         if one.ended_at is not None:
             asked.assignments.pop(one.sub, None)
         elif one.may_decide and one.sub not in asked.assignments:
-            person = known(one.sub)
+            person = of_sub(one.sub)
             if person:
                 asked.add(person, one.how, group=one.group, for_name=one.for_name)
 
@@ -192,18 +195,21 @@ def _as_before(asked: Asked, before: list[Assignment], *, now: datetime) -> None
 def _requester(question: Question, was: Approval | None) -> Person | None:
     """Return for whom a workflow asks. A form has said it already; a workflow's input may."""
     if was and was.requester_sub:
-        return known(was.requester_sub)
+        return of_sub(was.requester_sub)
     return known(question.requester_name) if question.requester_name else None
 
 
 def _store(new: Approval, was: Approval | None, asked: Asked, *, now: datetime) -> None:
     """Write an approval that is open, and who may answer it, all or nothing. Raises Conflict."""
-    actor = WORKFLOW if not new.requester_sub else _Requester(new)
-    said = "asked for it" if new.round == 1 else "did not wait any longer, and asked once more"
-    if new.round > 1:
-        actor = WORKFLOW
-    changes = [audit.Change(field=one.label, new=one.value[:200]) for one in new.facts] if new.round == 1 else []
-    written: list[Any] = [audit.putting(entry(said, new, by=actor, changes=changes, now=now))]
+    if was is None:
+        actor = _Requester(new) if new.requester_sub else WORKFLOW
+        changes = [audit.Change(field=one.label, new=one.value[:200]) for one in new.facts]
+        said = entry("asked for it", new, by=actor, changes=changes, now=now)
+    elif new.round == 1:
+        said = entry("asked for a decision", new, by=WORKFLOW, now=now)
+    else:
+        said = entry("did not wait any longer, and asked once more", new, by=WORKFLOW, now=now)
+    written: list[Any] = [audit.putting(said)]
     written += [_putting(one, was) for one in asked.assignments.values()]
     if was is None:
         approvals.add(new, together_with=written)

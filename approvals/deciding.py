@@ -7,13 +7,13 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from approvals import assignment, finishing, people, queue, workflow
-from approvals.approval import Approval, State, amend, approvals, entry
+from approvals.approval import Approval, State, amend, approvals, audit_name, entry
 from approvals.assignment import Assignment, assignments
 from approvals.letters import Letter
-from approvals.rules import MOST_COMMENT, MOST_REASON, may_decide, may_see, may_withdraw
+from approvals.rules import MOST_COMMENT, MOST_NAME, MOST_REASON, may_decide, may_see, may_withdraw, plain
 from portal import aws
 from portal.accounts.models import User
 from portal.dynamo import audit
@@ -21,6 +21,9 @@ from portal.dynamo.table import Conflict
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _TRIES = 5
+MOST_COMMENTS = 20  # of a person about one approval, in an hour
+_HOUR = timedelta(hours=1)
+_LOOKED_AT = 200  # entries of the audit log
 
 log = logging.getLogger(__name__)
 
@@ -147,12 +150,21 @@ def comment(approval: Approval, text: str, *, by: User, now: datetime) -> None:
     """Say something about an approval to the others who may see it; who asked for it and who may answer get a mail.
     Raises TooLong."""
     text = _short(text, MOST_COMMENT)
+    _check_comments(approval, by, now=now)
     said = entry("commented", approval, by=by, changes=[audit.Change(field="Comment", new=text)], now=now)
     audit.entries.add(said)
     asked = [one.sub for one in assignment.of(approval.approval_id) if one.may_decide and one.shelf]
     others = {*asked, approval.requester_sub or ""} - {by.sub, ""}
     for sub in sorted(others) if not approval.is_over else ():
         queue.send_mail(approval.approval_id, sub, Letter.COMMENT.key(said.entry_id.rpartition("#")[2]))
+
+
+def _check_comments(approval: Approval, by: User, *, now: datetime) -> None:
+    """Each comment is a mail to the others. Raises Refused where somebody writes too many."""
+    recent = audit.of_object(audit_name(approval.approval_id), limit=_LOOKED_AT).records
+    theirs = [one for one in recent if one.actor_sub == by.sub and one.action == "commented"]
+    if sum(one.at > now - _HOUR for one in theirs) >= MOST_COMMENTS:
+        raise Refused(f"At most {MOST_COMMENTS} comments in an hour, please.")
 
 
 def looked(approval: Approval, *, by: audit.Actor) -> None:
@@ -175,8 +187,8 @@ def _found(approval_id: str) -> Approval:
 def _check_may_decide(approval: Approval, one: Assignment | None, by: User) -> None:
     """Ask the user pool whether somebody may still come in, and whether a group by which they may answer is still
     theirs. Raises NotYours."""
-    person = people.known(by.sub)
-    if person is None or person.sub != by.sub:
+    person = people.of_sub(by.sub)
+    if person is None:
         raise NotYours
     is_by_group = one is None or bool(one.group) or not one.may_decide
     groups = people.groups_of(person) if is_by_group and approval.groups else ()
@@ -206,7 +218,7 @@ def _answer(
     for _ in range(_TRIES):
         if not may(approval):
             raise AlreadyOver(approval)
-        new = approval.answered(verdict, by=by, name=by.get_full_name(), reason=reason, now=now)
+        new = approval.answered(verdict, by=by, name=plain(by.get_full_name(), MOST_NAME), reason=reason, now=now)
         try:
             together_with = [audit.putting(entry(said, new, by=by, changes=changes, now=now))]
             approvals.replace(new, was=approval, together_with=together_with)

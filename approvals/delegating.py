@@ -72,7 +72,7 @@ def come_back(user: User, *, now: datetime) -> None:
 
 def hand_over(away: Absence, *, for_name: str, now: datetime) -> int:
     """Ask a delegate about all that waits for somebody who is away, and return how many those are."""
-    delegate = people.known(away.delegate_sub)
+    delegate = people.of_sub(away.delegate_sub)
     if delegate is None:
         return 0
     handed, cursor = 0, None

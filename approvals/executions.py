@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from approvals import finishing, workflow
-from approvals.approval import approvals, id_of
+from approvals import finishing, requests, workflow
+from approvals.approval import State, approvals, id_of
 from approvals.models import PROMOTION
 from approvals.workflow import Task
 
@@ -21,8 +21,12 @@ def ended(detail: Mapping[str, Any], *, now: datetime) -> None:
     Reference: https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
     """
     approval = approvals.find(id_of(detail["executionArn"]), consistent=True)
-    if approval and approval.is_open and detail.get("status") != "RUNNING":
+    if approval is None or detail.get("status") == "RUNNING":
+        return
+    if approval.is_open:
         finishing.expire(approval.approval_id, approval.task_token or "", now=now)
+    elif approval.state is State.STARTING:
+        requests.fail(approval.approval_id, "The workflow was over before it asked for a decision.", now=now)
 
 
 def any_running(state_machine_arn: str) -> bool:

@@ -50,7 +50,7 @@ def send(approval_id: str, sub: str, key: str, *, tries: int, now: datetime) -> 
         return
     claimed = _claim(approval, sub, key, now=now)
     if claimed:
-        deliver(approval, claimed, people.known(sub), tries=tries, now=now)
+        deliver(approval, claimed, people.of_sub(sub), tries=tries, now=now)
 
 
 def deliver(approval: Approval, claimed: Assignment, person: Person | None, *, tries: int, now: datetime) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from approvals import absence, assignment
 from approvals.approval import Approval
 from approvals.assignment import MOST, Assignment, How, assignments
-from approvals.rules import Named
+from approvals.rules import MOST_NAME, Named, plain
 from portal.dynamo.table import Conflict
 from portal.people import directory, membership
 from portal.people.directory import Person
@@ -23,6 +23,14 @@ def known(name: str) -> Person | None:
     if not name or len(name) > _LONGEST or any(one.isspace() for one in name):
         return None
     person = directory.known_as(name)
+    return person if person and person.is_enabled else None
+
+
+def of_sub(sub: str) -> Person | None:
+    """Return who has this sub and may come in, or None. Somebody else may have taken it for a user name."""
+    person = directory.known_as(sub)
+    if person is None or person.sub != sub:
+        person = directory.find_by_sub(sub)
     return person if person and person.is_enabled else None
 
 
@@ -40,7 +48,7 @@ class Addressee:
 
 
 def called(person: Person) -> str:
-    return person.name or person.username
+    return plain(person.name or person.username, MOST_NAME)
 
 
 class Asked:
@@ -74,7 +82,7 @@ class Asked:
         for person in people:
             self.add(person, how, group=group)
             away = absence.during(person.sub, now=self._now) if person.sub in self.assignments else None
-            delegate = known(away.delegate_sub) if away else None
+            delegate = of_sub(away.delegate_sub) if away else None
             if delegate:
                 self.add(delegate, How.DELEGATE, for_name=called(person))
 

@@ -22,11 +22,10 @@ from approvals.approval import (
     month_of,
 )
 from approvals.models import RequestType, request_types
-from approvals.rules import facts, fields, plain
+from approvals.rules import MOST_NAME, facts, fields, plain
 from portal.accounts.models import User
 from portal.dynamo import audit
 from portal.dynamo.table import Conflict, Page
-from portal.people import directory
 from portal.people.directory import Person
 
 # The field of the published article's input that names who approves.
@@ -51,7 +50,7 @@ def offered() -> list[RequestType]:
 
 def manager_of(user: User) -> Person | None:
     """Return whom the user pool names as somebody's manager, or None."""
-    person = directory.known_as(user.sub)
+    person = people.of_sub(user.sub)
     return people.manager_of(person) if person else None
 
 
@@ -92,7 +91,7 @@ def ask(kind: RequestType, given: Mapping[str, str], *, manager: str, key: str, 
         updated_at=now,
         requester_sub=by.sub,
         requester_username=by.username,
-        requester_name=by.get_full_name(),
+        requester_name=plain(by.get_full_name(), MOST_NAME),
         state_machine_arn=machine,
         input=json.dumps(answers, ensure_ascii=False, sort_keys=True),
         execution_arn=arn,
@@ -100,7 +99,7 @@ def ask(kind: RequestType, given: Mapping[str, str], *, manager: str, key: str, 
         next_at=now + START_AGAIN_AFTER,
     )
     try:
-        approvals.add(new, together_with=[audit.putting(entry("set out to ask for it", new, by=by, now=now))])
+        approvals.add(new, together_with=[audit.putting(entry("asked for it", new, by=by, now=now))])
     except Conflict:
         return approvals.get(new.approval_id, consistent=True)
     return start(new, now=now)
@@ -112,17 +111,22 @@ def start(approval: Approval, *, now: datetime) -> Approval:
     try:
         workflow.start(approval.state_machine_arn, name=name, input=approval.input)
     except workflow.NotStarted as error:
-        why = str(error)
-
-        def failed(one: Approval) -> Approval | None:
-            if one.state is not State.STARTING:
-                return None
-            return one.over(State.FAILED, now=now).with_problem(Problem.START, why, now=now)
-
-        over = amend(approval.approval_id, failed)
-        queue.send_answer(over.approval_id)
-        return over
+        return fail(approval.approval_id, str(error), now=now)
     return approval
+
+
+def fail(approval_id: str, why: str, *, now: datetime) -> Approval:
+    """Write down that a workflow did not come to ask, and have who asked for it told."""
+
+    def failed(one: Approval) -> Approval | None:
+        if one.state is not State.STARTING:
+            return None
+        return one.over(State.FAILED, now=now).with_problem(Problem.START, why, now=now)
+
+    over = amend(approval_id, failed)
+    if over.state is State.FAILED:
+        queue.send_answer(approval_id)
+    return over
 
 
 def _manager(typed: str, by: User) -> Person:

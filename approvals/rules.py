@@ -13,6 +13,7 @@ from approvals.approval import Approval, Fact, State, Terms
 from approvals.assignment import Assignment, How
 
 MOST_FIELDS = 30
+MOST_NAME = 200
 MOST_LABEL, MOST_VALUE, MOST_REASON, MOST_COMMENT = 80, 2_000, 2_000, 2_000  # characters
 # A workflow that waits hears at least this often that somebody still waits with it. The template's HeartbeatSeconds is
 # six times as long.

@@ -11,8 +11,8 @@ from portal.dynamo import audit
 _MOST, _PAGES = 200, 5
 # What people who asked or may answer see, and of what kind it is; operators see all.
 _KINDS = {
-    "set out to ask for it": "asked",
     "asked for it": "asked",
+    "asked for a decision": "asked",
     "did not wait any longer, and asked once more": "asked",
     "was asked by mail": "mailed",
     "was asked by mail, because nobody had answered": "escalated",
@@ -66,12 +66,14 @@ def steps(approval: Approval, *, everything: bool = False) -> list[Step]:
         cursor = page.cursor
         if cursor is None or len(found) >= _MOST:
             break
-    return [_step(one) for one in reversed(found)]
+    return [_step(one, everything=everything) for one in reversed(found)]
 
 
-def _step(one: audit.Entry) -> Step:
+def _step(one: audit.Entry, *, everything: bool) -> Step:
     who = {PORTAL.sub: "", WORKFLOW.sub: "The workflow"}.get(one.actor_sub, one.actor_name)
     did = one.action if who else one.action[:1].upper() + one.action[1:]
     is_words = one.action in ("commented", "approved it", "rejected it", "withdrew it", "cancelled it")
-    notes = [change.new if is_words else f"{change.field}: {change.in_words()}" for change in one.changes]
+    # What is asked for stands at the top of the page.
+    changes = one.changes if everything or one.action != "asked for it" else ()
+    notes = [change.new if is_words else f"{change.field}: {change.in_words()}" for change in changes]
     return Step(at=one.at, who=who, did=did, note="\n".join(filter(None, notes)), kind=_KINDS.get(one.action, "looked"))

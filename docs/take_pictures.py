@@ -21,6 +21,7 @@ TAKEN = [
     ("light", "rider", "/rides/", ".leaflet-container", "rides"),
     ("dark", "operator", "/admin/rides/unicorn/", ".leaflet-container", "admin"),
     ("light", "author", "/documents/edit/welcome/", "#preview h1", "documents"),
+    ("light", "approver", "/approvals/", ".called", "approvals"),  # and the first of them opened
     ("light", "operator", "/admin/policies/policyrun/compliance/", "canvas", "policies"),
 ]
 
@@ -36,6 +37,7 @@ def main() -> None:
                 time.sleep(0.2)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+                nominate(browser.new_page(base_url=f"http://127.0.0.1:{port}"))
                 for scheme, *what in TAKEN:
                     context = browser.new_context(
                         base_url=f"http://127.0.0.1:{port}",
@@ -50,12 +52,27 @@ def main() -> None:
             run.wait()
 
 
-def take(page: Page, person: str, path: str, waits_for: str, name: str) -> None:
+def sign_in(page: Page, person: str, path: str) -> None:
     page.goto(f"/sign-in/?next={path}")
     page.get_by_label("User name or e-mail address").fill(person)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
+
+
+def nominate(page: Page) -> None:
+    """Ask for something that an approver can be seen to decide."""
+    sign_in(page, "rider", "/approvals/new/employee-promotion/")
+    page.get_by_label("Employee").fill("Katherine Johnson")
+    page.get_by_role("button", name="Ask for it").click()
+    page.get_by_text("Waiting for").first.wait_for()
+    page.close()
+
+
+def take(page: Page, person: str, path: str, waits_for: str, name: str) -> None:
+    sign_in(page, person, path)
     page.locator(waits_for).first.wait_for()
+    if waits_for == ".called":
+        page.locator(waits_for).first.click()
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(1500)  # the coast is drawn when there is time
     page.screenshot(path=PICTURES / f"{name}.png")

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from approvals import assignment, deciding, finishing, workflow
 from approvals.approval import Approval, Problem, State, approvals
-from approvals.deciding import AlreadyOver, NotYours, ReasonDue, TooLate, TooLong
+from approvals.deciding import AlreadyOver, NotYours, ReasonDue, Refused, TooLate, TooLong
 from portal.dynamo.table import Conflict
 from tests.approvals.conftest import Workflows, until, user
 from tests.conftest import SignedUp, TestCloud
@@ -316,3 +316,12 @@ def test_nothing_that_is_over_changes_any_more(workflows: Workflows, approver: S
         deciding.cancel(approval.approval_id, reason="", by=user(operator, "operators"), now=timezone.now())
     with pytest.raises(Conflict):
         approvals.replace(approval.over(State.EXPIRED, now=timezone.now()), was=approval)
+
+
+def test_nobody_floods_the_others_with_comments(workflows: Workflows, approver: SignedUp) -> None:
+    approval, now = workflows.asked(), timezone.now()
+    for number in range(deciding.MOST_COMMENTS):
+        deciding.comment(approval, f"Number {number}", by=user(approver), now=now)
+    with pytest.raises(Refused, match="in an hour"):
+        deciding.comment(approval, "One more", by=user(approver), now=now)
+    deciding.comment(approval, "Later", by=user(approver), now=now + timedelta(minutes=61))

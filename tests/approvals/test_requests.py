@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
-from approvals import requests
+from approvals import deciding, requests
 from approvals.approval import Approval, Problem, State
 from approvals.models import promotion, request_type, request_types
 from approvals.requests import NotPossible
-from tests.approvals.conftest import Workflows, user
+from tests.approvals.conftest import Workflows, until, user
 from tests.conftest import SignedUp, TestCloud
 
 
@@ -116,3 +118,47 @@ def test_asking_costs_so_many_calls(workflows: Workflows, cloud: TestCloud, ride
         ("dynamodb", "TransactWriteItems"): 1,
         ("stepfunctions", "StartExecution"): 1,
     }
+
+
+def test_a_workflow_that_ends_before_it_asks_is_told_of(
+    workflows: Workflows, cloud: TestCloud, rider: SignedUp
+) -> None:
+    asked = ask(rider)
+    until(lambda: cloud.messages(settings.APPROVALS_QUEUE_URL))
+    workflows.stop(asked.execution_arn)
+    workflows.work("executions", wait_seconds=2)
+    workflows.work("approval-answers", "approval-mails")
+    stored = workflows.approval(asked.approval_id)
+    assert (stored.state, stored.problem_kind) == (State.FAILED, Problem.START)
+    assert [mail.to for mail in workflows.mails()] == [rider.email]
+    # Its question comes after all, and nobody is asked for nothing.
+    workflows.work()
+    assert workflows.approval(asked.approval_id).state is State.FAILED
+    assert [mail.to for mail in workflows.mails()] == [rider.email]
+
+
+def test_somebody_who_has_taken_anothers_sub_for_a_user_name_is_not_taken_for_them(
+    workflows: Workflows, cloud: TestCloud, rider: SignedUp, approver: SignedUp
+) -> None:
+    cognito, pool = cloud.admin("cognito-idp"), cloud.outputs["UserPoolId"]
+    impostors = [one.sub for one in (rider, approver)]
+    for name in impostors:
+        attributes = [
+            {"Name": "email", "Value": f"{name}@evil.example"},
+            {"Name": "email_verified", "Value": "true"},
+            {"Name": "custom:manager", "Value": name},
+        ]
+        cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS", UserAttributes=attributes)
+    try:
+        asked = ask(rider)
+        approval = workflows.question_of(asked.execution_arn)
+        assert approval.requester_sub == rider.sub
+        assert set(workflows.people(asked.approval_id)) == {"approver"}
+        workflows.watch(approval.asked_at + timedelta(hours=13))
+        decided = deciding.decide(asked.approval_id, State.APPROVED, reason="", by=user(approver), now=timezone.now())
+        assert decided.decided_by == approver.sub
+        workflows.work()
+        assert {mail.to for mail in workflows.mails()} == {rider.email, approver.email}
+    finally:
+        for name in impostors:
+            cognito.admin_delete_user(UserPoolId=pool, Username=name)

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from approvals import deciding
 from approvals.approval import Fact, Problem, ReasonDue, State, Terms, approvals
 from approvals.assignment import How, Mail, open_shelf
 from tests.approvals.build import decided, put_approval, put_assignment
@@ -428,6 +429,15 @@ def test_aws_that_does_not_answer_is_a_page_that_says_so(decides, workflows, clo
 
 
 # --- Comments ---------------------------------------------------------------------------------------------------------
+
+
+def test_too_many_comments_come_back_with_what_was_typed(decides, rider, approver, monkeypatch):
+    monkeypatch.setattr(deciding, "MOST_COMMENTS", 0)
+    approval = put_approval(rider, approver)
+    page = decides.post(f"/approvals/{approval.approval_id}/comment/", {"text": "One more"})
+    assert page.status_code == 422
+    assert "At most 0 comments in an hour" in page.content.decode()
+    assert "One more" in page.content.decode()
 
 
 def test_a_comment_is_read_by_the_others(decides, asks, rider, approver):
