@@ -17,6 +17,8 @@ class Absence(Record):
     delegate_username: str
     delegate_name: str
     expires_at: int  # seconds since 1970; DynamoDB deletes it then
+    # Until what waits for them has been handed over.
+    shelf: str | None = None
 
     def covers(self, now: datetime) -> bool:
         return self.from_at <= now < self.until_at
@@ -25,13 +27,20 @@ class Absence(Record):
         return self.until_at <= now
 
 
-absences = Table(Absence, name="absences", key=("Sub",))
+COMING_SHELF = "coming"
+absences = Table(Absence, name="absences", key=("Sub",), indexes={"ByShelf": ("Shelf", "FromAt")})
 
 
 def find(sub: str, *, now: datetime) -> Absence | None:
     """Return somebody's absence that is under way or to come, or None."""
     found = absences.find(sub, consistent=True)
     return None if found is None or found.is_past(now) else found
+
+
+def beginning(*, now: datetime) -> list[Absence]:
+    """Return the absences that have begun, and of which what waits has not been handed over: one Query."""
+    found = absences.query(COMING_SHELF, index="ByShelf", limit=100, newest_first=False).records
+    return [one for one in found if one.from_at <= now]
 
 
 def during(sub: str, *, now: datetime) -> Absence | None:

@@ -121,10 +121,17 @@ def get_approval(request: HttpRequest, approval_id: str) -> ApprovalAnswer:
     summary="Approve or reject what I am asked",
 )
 def decide(request: HttpRequest, approval_id: str, body: Decision) -> ApprovalAnswer:
-    """409: it is over, or the workflow does not wait any longer. 422: a reason is due."""
+    """409: it is over, was asked anew, or the workflow does not wait any longer. 422: a reason is due."""
     by = _caller(request)
     with _refusals():
-        approval = deciding.decide(approval_id, VERDICTS[body.Decision], reason=body.Reason, by=by, now=timezone.now())
+        approval = deciding.decide(
+            approval_id,
+            VERDICTS[body.Decision],
+            reason=body.Reason,
+            by=by,
+            now=timezone.now(),
+            round=body.Round,
+        )
     return _answer(approval, by)
 
 
@@ -203,6 +210,7 @@ def _facts(approval: Approval, now: datetime) -> dict[str, Any]:
         "Facts": [FactAnswer(Label=one.label, Value=one.value) for one in approval.facts],
         "State": approval.state,
         "Requester": approval.requester_name or approval.requester_username,
+        "Round": approval.round,
         "AskedAt": approval.asked_at,
         "DeadlineAt": approval.deadline_at,
         "IsOverdue": approval.is_overdue(now),

@@ -50,6 +50,8 @@ class Problem(StrEnum):
     ANSWER = "answer"  # the answer could not be given to the workflow
     LATE = "late"  # the workflow did not wait any longer when the answer came: start it anew
     START = "start"  # the workflow could not be started
+    EXPIRED = "expired"  # nobody answered, and the workflow does not wait any longer
+    HEARTBEAT = "heartbeat"  # the workflow could not be told that somebody waits with it
 
 
 class Fact(Record):
@@ -85,12 +87,15 @@ class Approval(Record):
     requester_sub: str | None = None
     requester_username: str = ""
     requester_name: str = ""
+    requester_email: str = ""  # whoever has the same may be the same person
     # Of a workflow that the portal starts: which, and its input in JSON.
     state_machine_arn: str = ""
     input: str = ""
-    execution_arn: str = ""
+    execution_arn: str | None = None
     task_token: str | None = None
     round: int = 0  # how often the workflow has asked
+    asked_key: str = ""  # which mail asks in this round: "asked-1"
+    resent_at: Instant | None = None  # when somebody last had the mails sent again
     groups: tuple[str, ...] = ()  # groups whose members may decide
     deadline_at: Instant | None = None
     reminded: int = 0
@@ -104,6 +109,7 @@ class Approval(Record):
     decided_by_name: str = ""
     reason: str = ""
     decision_id: str = ""  # finds the answer in the workflow's history
+    sent_at: Instant | None = None  # when it was first sent to the workflow
     is_late: bool = False  # it came when the workflow did not wait any longer
     finished_at: Instant | None = None  # when the workflow had it and everybody was told
     # What keeps it from going on, and the same in words; operators have a list of those.
@@ -185,6 +191,7 @@ approvals = Table(
     indexes={
         "ByRequester": ("RequesterSub", "AskedAt"),
         "ByMonth": ("Month", "AskedAt"),
+        "ByExecution": ("ExecutionArn", "AskedAt"),
         "ByShelf": ("Shelf", "NextAt"),
         "ByStuck": ("Stuck", "UpdatedAt"),
     },
@@ -201,9 +208,14 @@ class Actor:
 PORTAL, WORKFLOW = Actor("portal"), Actor("workflow")
 
 
-def id_of(*parts: str) -> str:
-    """Return the id of an approval: always the same of an execution, and of an execution and a task token."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+def id_of(*parts: object) -> str:
+    """Return the id of an approval: always the same of an execution, what it asks, and the how manieth time."""
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+def of_execution(arn: str) -> list[Approval]:
+    """Return what an execution asks, the newest first: one Query of an index that lags behind."""
+    return approvals.query(arn, index="ByExecution", limit=100).records
 
 
 def audit_name(approval_id: str) -> str:

@@ -13,11 +13,10 @@ from django.contrib.admin.utils import quote
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from approvals import assignment, deciding, operator_words, timeline
-from approvals.approval import OPEN_SHELF, STUCK, Approval, approvals, id_of
+from approvals.approval import OPEN_SHELF, STUCK, Approval, approvals, of_execution
 from approvals.assignment import Assignment, How
 from approvals.models import Approval as ApprovalScreen
 from approvals.operator_acts import ApprovalActs, user_of
@@ -66,7 +65,7 @@ class ApprovalAdmin(ApprovalActs):
 
     def search(self, request: HttpRequest, text: str) -> Listing[Approval] | Approval | None:
         if text.startswith("arn:"):
-            return deciding.find(id_of(text))
+            return next(iter(of_execution(text)), None)
         if found := deciding.find(text.lower()):
             return found
         # As a sub first: somebody may have taken another's sub for a name.
@@ -205,9 +204,8 @@ class ApprovalAdmin(ApprovalActs):
         if not approval.execution_arn:
             return ""
         address = reverse("admin:approvals_execution_change", args=[quote(approval.execution_arn)])
-        query = urlencode({"approval": approval.approval_id})
         name = approval.execution_arn.rpartition(":")[2]
-        return format_html('<a href="{}?{}">{}</a>', address, query, name)
+        return format_html('<a href="{}">{}</a>', address, name)
 
     @admin.display(description="request type")
     def request_type(self, approval: Approval) -> SafeString:

@@ -71,6 +71,11 @@ def decide(request: SignedIn, approval_id: str) -> HttpResponse:
     return take(request, seen)
 
 
+def round_in(text: str) -> int | None:
+    """Return the round that a page was of, where a form says so."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
 def take(request: SignedIn, seen: SeenBy, *, first: str = "", **context: Any) -> HttpResponse:
     """Take somebody's decision, or show the page again with what they typed and why it was not taken."""
     approval_id = seen.approval.approval_id
@@ -81,7 +86,8 @@ def take(request: SignedIn, seen: SeenBy, *, first: str = "", **context: Any) ->
     if form.is_valid():
         reason, now = form.cleaned_data["reason"], timezone.now()
         try:
-            deciding.decide(approval_id, form.verdict, reason=reason, by=request.user, now=now)
+            shown = round_in(request.POST.get("round", ""))
+            deciding.decide(approval_id, form.verdict, reason=reason, by=request.user, now=now, round=shown)
         except deciding.NotYours as error:
             raise Http404 from error
         except deciding.ReasonDue as error:

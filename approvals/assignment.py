@@ -42,8 +42,11 @@ class Assignment(Record):
     name: str
     how: How
     asked_at: Instant
+    round: int = 1  # in which they were last asked
     group: str = ""  # by which they may decide, where it is by a group
-    for_name: str = ""  # of a delegate: instead of whom
+    # Of a delegate: instead of whom.
+    for_sub: str = ""
+    for_name: str = ""
     # "<sub>#open" and "<sub>#closed": what waits for a person, and what did. Nothing where they are not asked any more.
     shelf: str | None = None
     ended_at: Instant | None = None  # somebody else was asked instead
@@ -53,6 +56,7 @@ class Assignment(Record):
     mail_at: Instant | None = None
     mail_why: str = ""  # why it could not be delivered
     mailed: frozenset[str] = frozenset()
+    link_asked_at: Instant | None = None  # when they last had a fresh link sent
 
     @property
     def may_decide(self) -> bool:
@@ -75,9 +79,9 @@ def closed_shelf(sub: str) -> str:
     return f"{sub}#closed"
 
 
-def of(approval_id: str) -> list[Assignment]:
+def of(approval_id: str, *, consistent: bool = False) -> list[Assignment]:
     """Return everybody who is or was asked, and the requester where there was a mail to them: one Query."""
-    return assignments.query(approval_id, limit=200, newest_first=False).records
+    return assignments.query(approval_id, limit=200, newest_first=False, consistent=consistent).records
 
 
 def inbox(sub: str, *, cursor: str | None = None, limit: int = 25) -> Page[Assignment]:
@@ -106,11 +110,11 @@ def amend(approval_id: str, sub: str, change: Callable[[Assignment], Assignment 
     raise aws.Busy
 
 
-def close(approval_id: str, *, asked_before: datetime) -> None:
-    """Take an approval that is over from everybody's inbox; not from those who were asked anew meanwhile."""
+def close(approval_id: str, *, round: int) -> None:  # noqa: A002 - the attribute's name
+    """Take an approval that is over from everybody's inbox; not from those who were asked in a later round."""
 
     def change(one: Assignment) -> Assignment | None:
-        if one.shelf != open_shelf(one.sub) or one.asked_at > asked_before:
+        if one.shelf != open_shelf(one.sub) or one.round > round:
             return None
         return one.model_copy(update={"shelf": closed_shelf(one.sub)})
 

@@ -5,25 +5,27 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from approvals import assignment, finishing, people, queue, workflow
 from approvals.approval import Approval, State, amend, approvals, audit_name, entry
-from approvals.assignment import Assignment, assignments
+from approvals.assignment import Assignment, How, assignments
 from approvals.letters import Letter
 from approvals.rules import MOST_COMMENT, MOST_NAME, MOST_REASON, may_decide, may_see, may_withdraw, plain
 from portal import aws
 from portal.accounts.models import User
 from portal.dynamo import audit
 from portal.dynamo.table import Conflict
+from portal.dynamo.values import to_item
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _TRIES = 5
 MOST_COMMENTS = 20  # of a person about one approval, in an hour
 _HOUR = timedelta(hours=1)
-_LOOKED_AT = 200  # entries of the audit log
+_LOOKED_AT, _PAGES = 200, 10  # entries of the audit log
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,10 @@ class AlreadyOver(Refused):
 
 class TooLate(Refused):
     sentence = "The workflow does not wait for an answer any longer. Nothing was decided."
+
+
+class AskedAnew(Refused):
+    sentence = "The workflow has asked anew meanwhile. Look again at what it asks. Nothing was decided."
 
 
 class ReasonDue(Refused):
@@ -96,8 +102,17 @@ def standing(approval: Approval, user: User) -> Standing:
     )
 
 
-def decide(approval_id: str, verdict: State, *, reason: str, by: User, now: datetime) -> Approval:
-    """Approve or reject. Raises NotYours, AlreadyOver, TooLate, ReasonDue, TooLong, aws.Busy."""
+def decide(
+    approval_id: str,
+    verdict: State,
+    *,
+    reason: str,
+    by: User,
+    now: datetime,
+    round: int | None = None,  # noqa: A002 - the attribute's name
+) -> Approval:
+    """Approve or reject what was asked in a round: without it, whatever is asked now. Raises NotYours, AlreadyOver,
+    AskedAnew, TooLate, ReasonDue, TooLong, aws.Busy."""
     approval = _found(approval_id)
     one = assignments.find(approval_id, by.sub, consistent=True)
     if not may_see(approval, one, sub=by.sub, groups=by.groups):
@@ -105,6 +120,8 @@ def decide(approval_id: str, verdict: State, *, reason: str, by: User, now: date
     _check_may_decide(approval, one, by)
     if not approval.is_open:
         raise AlreadyOver(approval)
+    if round not in (None, approval.round):
+        raise AskedAnew
     reason = _short(reason)
     if approval.reason_is_due(verdict) and not reason:
         raise ReasonDue
@@ -114,7 +131,15 @@ def decide(approval_id: str, verdict: State, *, reason: str, by: User, now: date
         finishing.expire(approval_id, approval.task_token or "", now=now)
         raise TooLate from error
     said = "approved it" if verdict is State.APPROVED else "rejected it"
-    return _answer(approval, lambda open_: open_.is_open, verdict, said, reason=reason, by=by, now=now)
+    seen = approval.round
+    # Whoever was replaced since was not asked any more.
+    still = [_still_asked(one)] if one else []
+    decided = _answer(
+        approval, lambda now_: now_.is_open and now_.round == seen, verdict, said, still, reason=reason, by=by, now=now
+    )
+    if one is None:
+        _note_member(decided, by, now=now)
+    return decided
 
 
 def withdraw(approval_id: str, *, by: User, now: datetime) -> Approval:
@@ -123,7 +148,13 @@ def withdraw(approval_id: str, *, by: User, now: datetime) -> Approval:
     if by.sub != approval.requester_sub:
         raise NotYours
     return _answer(
-        approval, lambda one: may_withdraw(one, sub=by.sub), State.WITHDRAWN, "withdrew it", reason="", by=by, now=now
+        approval,
+        lambda one: may_withdraw(one, sub=by.sub),
+        State.WITHDRAWN,
+        "withdrew it",
+        reason="",
+        by=by,
+        now=now,
     )
 
 
@@ -155,16 +186,22 @@ def comment(approval: Approval, text: str, *, by: User, now: datetime) -> None:
     audit.entries.add(said)
     asked = [one.sub for one in assignment.of(approval.approval_id) if one.may_decide and one.shelf]
     others = {*asked, approval.requester_sub or ""} - {by.sub, ""}
-    for sub in sorted(others) if not approval.is_over else ():
+    for sub in sorted(others):
         queue.send_mail(approval.approval_id, sub, Letter.COMMENT.key(said.entry_id.rpartition("#")[2]))
 
 
 def _check_comments(approval: Approval, by: User, *, now: datetime) -> None:
     """Each comment is a mail to the others. Raises Refused where somebody writes too many."""
-    recent = audit.of_object(audit_name(approval.approval_id), limit=_LOOKED_AT).records
-    theirs = [one for one in recent if one.actor_sub == by.sub and one.action == "commented"]
-    if sum(one.at > now - _HOUR for one in theirs) >= MOST_COMMENTS:
-        raise Refused(f"At most {MOST_COMMENTS} comments in an hour, please.")
+    theirs, cursor = 0, None
+    for _ in range(_PAGES):
+        page = audit.of_object(audit_name(approval.approval_id), limit=_LOOKED_AT, cursor=cursor)
+        recent = [one for one in page.records if one.at > now - _HOUR]
+        theirs += sum(one.actor_sub == by.sub and one.action == "commented" for one in recent)
+        cursor = page.cursor
+        if theirs >= MOST_COMMENTS:
+            raise Refused(f"At most {MOST_COMMENTS} comments in an hour, please.")
+        if cursor is None or len(recent) < len(page.records):
+            return
 
 
 def looked(approval: Approval, *, by: audit.Actor) -> None:
@@ -194,6 +231,48 @@ def _check_may_decide(approval: Approval, one: Assignment | None, by: User) -> N
     groups = people.groups_of(person) if is_by_group and approval.groups else ()
     if not may_decide(approval, one, sub=by.sub, groups=groups):
         raise NotYours
+    if people.Asked.of(approval, now=approval.updated_at).is_requester(person):
+        raise NotYours  # another account of who asks for it
+    if one and one.how is How.DELEGATE and one.for_sub and not _may_delegate(approval, one.for_sub):
+        raise NotYours
+
+
+def _may_delegate(approval: Approval, sub: str) -> bool:
+    """Tell whether the one instead of whom somebody answers could still answer."""
+    absent = people.of_sub(sub)
+    theirs = assignments.find(approval.approval_id, sub, consistent=True)
+    if absent is None or theirs is None:
+        return False
+    return may_decide(approval, theirs, sub=sub, groups=people.groups_of(absent) if theirs.group else ())
+
+
+def _still_asked(one: Assignment) -> dict[str, Any]:
+    """Return the member of a transaction that fails where somebody was replaced meanwhile."""
+    return {
+        "ConditionCheck": {
+            "TableName": assignments.name,
+            "Key": to_item({"ApprovalId": one.approval_id, "Sub": one.sub}),
+            "ConditionExpression": "attribute_not_exists(EndedAt)",
+        }
+    }
+
+
+def _note_member(approval: Approval, by: User, *, now: datetime) -> None:
+    """Remember a member of a group who has decided without having been asked: there may be a mail to them."""
+    group = next((one for one in approval.groups if one in by.groups), "")
+    people.put(
+        Assignment(
+            approval_id=approval.approval_id,
+            sub=by.sub,
+            username=by.username,
+            name=plain(by.get_full_name(), MOST_NAME),
+            how=How.GROUP,
+            asked_at=now,
+            round=approval.round,
+            group=group,
+            shelf=assignment.closed_shelf(by.sub),
+        )
+    )
 
 
 def _short(text: str, most: int = MOST_REASON) -> str:
@@ -208,6 +287,7 @@ def _answer(
     may: Callable[[Approval], bool],
     verdict: State,
     said: str,
+    also: Sequence[Any] = (),
     *,
     reason: str,
     by: User,
@@ -217,13 +297,15 @@ def _answer(
     changes = [audit.Change(field="Reason", new=reason)] if reason else []
     for _ in range(_TRIES):
         if not may(approval):
-            raise AlreadyOver(approval)
+            raise AskedAnew if approval.is_open else AlreadyOver(approval)
         new = approval.answered(verdict, by=by, name=plain(by.get_full_name(), MOST_NAME), reason=reason, now=now)
         try:
-            together_with = [audit.putting(entry(said, new, by=by, changes=changes, now=now))]
+            together_with = [audit.putting(entry(said, new, by=by, changes=changes, now=now)), *also]
             approvals.replace(new, was=approval, together_with=together_with)
         except Conflict:
-            approval = _found(approval.approval_id)
+            was, approval = approval, _found(approval.approval_id)
+            if also and approval == was:  # it is as it was, so they are not asked any more
+                raise NotYours from None
             continue
         try:
             queue.send_answer(new.approval_id)

@@ -16,8 +16,8 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from approvals import deciding, history, operator_words, workflow
-from approvals.approval import Approval, id_of
+from approvals import history, operator_words, workflow
+from approvals.approval import Approval, of_execution
 from approvals.models import Execution as ExecutionScreen
 from approvals.workflow import Event, Execution
 from portal import aws
@@ -97,7 +97,7 @@ class ExecutionAdmin(RecordAdmin[Any]):
     ) -> HttpResponse:
         self._refuse(request)
         arn = unquote(object_id)
-        found = _approvals_of(arn, request.GET.get("approval", "")) if len(arn) <= self.longest_key else []
+        found = of_execution(arn) if 0 < len(arn) <= self.longest_key else []
         if not found and not _is_known(arn):
             raise Http404("There is no such execution.")
         events: list[Event] = []
@@ -142,13 +142,6 @@ class _Row:
 def _is_known(arn: str) -> bool:
     """Tell whether an execution is of one of the state machines that the portal starts."""
     return any(arn.startswith(workflow.execution_arn(machine, "")) for machine in machines().values())
-
-
-def _approvals_of(arn: str, named: str) -> list[Approval]:
-    """Return the approvals of an execution that can be found: its first question, and the one whose page led here."""
-    ids = dict.fromkeys([id_of(arn), named])
-    found = [one for approval_id in ids if (one := deciding.find(approval_id))]
-    return [one for one in found if arn and one.execution_arn == arn]
 
 
 def _or_why(read: Callable[[], T], otherwise: T) -> tuple[T, str]:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from approvals import finishing, requests, workflow
-from approvals.approval import State, approvals, id_of
+from django.views.decorators.debug import sensitive_variables
+
+from approvals import finishing, queue, requests, workflow
+from approvals.approval import Approval, State, of_execution
 from approvals.models import PROMOTION
 from approvals.workflow import Task
 
@@ -16,22 +18,41 @@ _KEYS = {"Type", "Execution", "Input"}
 
 
 def ended(detail: Mapping[str, Any], *, now: datetime) -> None:
-    """Close the approval that an execution waited for when it was stopped, failed or timed out.
+    """Close what an execution waited for when it was stopped, failed or timed out.
 
     Reference: https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
     """
-    approval = approvals.find(id_of(detail["executionArn"]), consistent=True)
-    if approval is None or detail.get("status") == "RUNNING":
+    if detail.get("status") == "RUNNING":
         return
-    if approval.is_open:
-        finishing.expire(approval.approval_id, approval.task_token or "", now=now)
-    elif approval.state is State.STARTING:
-        requests.fail(approval.approval_id, "The workflow was over before it asked for a decision.", now=now)
+    for approval in of_execution(detail["executionArn"]):
+        if approval.is_open:
+            _close(approval, now=now)
+        elif approval.state is State.STARTING:
+            requests.fail(approval.approval_id, "The workflow was over before it asked for a decision.", now=now)
+
+
+def _close(approval: Approval, *, now: datetime) -> None:
+    token = approval.task_token or ""
+    try:
+        workflow.heartbeat(token)  # it may have been redriven since
+    except workflow.Gone:
+        finishing.expire(approval.approval_id, token, now=now)
 
 
 def any_running(state_machine_arn: str) -> bool:
     """Tell whether an execution of a state machine runs: one call."""
     return bool(workflow.executions(state_machine_arn, status="RUNNING").executions)
+
+
+@sensitive_variables()
+def ask(task: Task) -> None:
+    """Put an activity's task into the queue of questions. Where that fails, so does the task, which its workflow may
+    retry: nobody else has its token."""
+    try:
+        queue.send_question(question(task))
+    except Exception:  # whatever it was: it is raised on
+        workflow.fail(task.token, error="Approvals.NotAsked", cause="The portal could not put it into its queue.")
+        raise
 
 
 def question(task: Task) -> dict[str, Any]:

@@ -6,14 +6,17 @@ All of it can be done twice. The answer is in the table before any of it begins,
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from approvals import assignment, queue, workflow
 from approvals.approval import WORKFLOW, Approval, Problem, State, amend, approvals, entry
 from approvals.letters import Letter
 from portal import aws
+from portal.dynamo.table import Conflict
 
 # The names of the errors that a workflow can catch.
+# Longer than an execution's history lags behind what has happened.
+_HISTORY_LAGS = timedelta(minutes=1)
 ERRORS = {State.REJECTED: "Rejected", State.WITHDRAWN: "Withdrawn", State.CANCELLED: "Cancelled"}
 
 
@@ -22,9 +25,9 @@ def finish(approval_id: str, *, now: datetime) -> Approval:
     approval = approvals.get(approval_id, consistent=True)
     if not approval.is_over or approval.finished_at:
         return approval
-    if approval.is_answered and not _tell_workflow(approval):
+    if approval.is_answered and not _tell_workflow(approval, now=now):
         approval = _too_late(approval, now=now)
-    assignment.close(approval_id, asked_before=approval.updated_at)
+    assignment.close(approval_id, round=approval.round)
     _tell_people(approval)
     return amend(
         approval_id,
@@ -47,22 +50,42 @@ def _expired(approval: Approval, token: str, *, now: datetime) -> Approval | Non
     return approval.over(State.EXPIRED, now=now).unstuck()
 
 
-def _tell_workflow(approval: Approval) -> bool:
-    """Give a workflow its answer, and return whether it has it."""
+def _tell_workflow(approval: Approval, *, now: datetime) -> bool:
+    """Give a workflow its answer, and return whether it has it. Raises aws.Busy where that cannot be told yet."""
     token = approval.task_token
     if token is None:
         # It was ended before it was asked: the workflow has hardly begun.
-        workflow.stop(approval.execution_arn, error=ERRORS[approval.state], cause=_cause(approval))
+        workflow.stop(approval.execution_arn or "", error=ERRORS[approval.state], cause=_cause(approval))
         return True
+    was_sent = approval.sent_at is not None
+    if not was_sent:
+        # Before it is sent: whoever comes after a crash knows that it may have arrived.
+        try:
+            approvals.replace(approval.model_copy(update={"sent_at": now}), was=approval)
+        except Conflict as error:
+            raise aws.Busy from error  # somebody else is at it
     try:
         if approval.state is State.APPROVED:
             workflow.succeed(token, answer(approval))
         else:
             workflow.fail(token, error=ERRORS[approval.state], cause=_cause(approval))
-    except workflow.Gone:
+    except workflow.Gone as error:
         # Of an answer that it has already, Step Functions says the same as of one that is too late.
-        return workflow.has(approval.execution_arn, approval.decision_id) if approval.execution_arn else False
+        return _has_arrived(approval, may_have=was_sent or not error.is_first_try, now=now)
     return True
+
+
+def _has_arrived(approval: Approval, *, may_have: bool, now: datetime) -> bool:
+    """Tell whether an answer has arrived that may have been sent before."""
+    if not approval.execution_arn:
+        # Nobody can tell. The workflow waited when it was decided, and something may have been sent to it then.
+        return may_have
+    since = approval.decided_at or approval.updated_at
+    if workflow.has(approval.execution_arn, approval.decision_id, since=since):
+        return True
+    if may_have and now < (approval.sent_at or now) + _HISTORY_LAGS:
+        raise aws.Busy
+    return False
 
 
 def answer(approval: Approval) -> dict[str, str]:
@@ -83,15 +106,11 @@ def _cause(approval: Approval) -> str:
 
 def _too_late(approval: Approval, *, now: datetime) -> Approval:
     def change(one: Approval) -> Approval | None:
-        if one.decision_id != approval.decision_id or one.task_token != approval.task_token or one.finished_at:
+        if one.decision_id != approval.decision_id or not one.is_answered or one.finished_at:
             return None
         return one.over(State.EXPIRED, now=now, is_late=True)
 
-    late = amend(approval.approval_id, change)
-    if late.task_token != approval.task_token:
-        # The workflow has asked once more, and gets the answer with the new token.
-        raise aws.Busy
-    return late
+    return amend(approval.approval_id, change)
 
 
 def _tell_people(approval: Approval) -> None:
@@ -106,12 +125,16 @@ def _tell_people(approval: Approval) -> None:
 def _finished(one: Approval, told: Approval, *, now: datetime) -> Approval | None:
     if one.finished_at or one.state is not told.state or one.round != told.round:
         return None
+    done = one.model_copy(update={"finished_at": now, "updated_at": now, "shelf": None, "next_at": None})
+    if one.is_late:
+        late = "The workflow did not wait any longer when the answer came."
+        return done.with_problem(Problem.LATE, late, now=now)
+    if one.state is State.EXPIRED:
+        return done.with_problem(
+            Problem.EXPIRED, "Nobody answered, and the workflow does not wait any longer.", now=now
+        )
     # That a workflow could not be started is still to be looked at.
-    done = (one if one.state is State.FAILED else one.unstuck()).model_copy(
-        update={"finished_at": now, "updated_at": now, "shelf": None, "next_at": None}
-    )
-    late = "The workflow did not wait any longer when the answer came."
-    return done.with_problem(Problem.LATE, late, now=now) if one.is_late else done
+    return done if one.state is State.FAILED else done.unstuck()
 
 
 def _said(approval: Approval) -> str:

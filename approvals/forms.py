@@ -57,7 +57,6 @@ class DecisionForm(forms.Form):
         # Whoever comes from a mail has chosen, and is led to what is left to do.
         is_chosen = data is None and bool(first)
         is_due = is_chosen and approval.reason_is_due(VERDICTS[first])
-        self.focuses_button = is_chosen and not is_due
         if is_due:
             attributes["autofocus"] = True
 

@@ -16,11 +16,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from approvals import absence, assignment, deciding
 from approvals.approval import Approval, State
+from approvals.approval_views import round_in
 from approvals.assignment import Assignment
 from approvals.forms import VERDICTS, ManyForm
 from approvals.rules import may_see
 from approvals.seen import Seen, SignedIn
 from approvals.words import listed
+from portal import aws
 from portal.accounts.models import User
 from portal.dynamo.table import BadCursor, Page
 
@@ -30,7 +32,7 @@ MOST_AT_ONCE = 25
 @login_required
 @require_safe
 def inbox(request: SignedIn) -> HttpResponse:
-    """Show what waits for somebody's answer, newest first."""
+    """Show what waits for somebody's answer, on each page the most urgent first."""
     return _inbox(request, ManyForm())
 
 
@@ -41,6 +43,7 @@ def _inbox(
     page = _page(request, assignment.inbox)
     # The index follows the table: what was answered a moment ago is left out here.
     waiting = [one for one in _seen(page.records, request.user, now) if one.approval.is_open]
+    waiting.sort(key=lambda one: one.approval.deadline_at or one.approval.asked_at)
     chosen = {one.approval.approval_id for one in waiting} if "all" in request.GET else set(selected)
     context = {
         "waiting": waiting,
@@ -77,7 +80,7 @@ def _seen(records: list[Assignment], user: User, now: datetime) -> list[Seen]:
 def waiting(request: SignedIn) -> HttpResponse:
     """Say how many wait: a part of the portal's home page."""
     page = assignment.inbox(request.user.sub)
-    count = len(page.records)
+    count = sum(one.approval.is_open for one in _seen(page.records, request.user, timezone.now()))
     said = (
         f"More than {count} wait for you." if page.cursor else f"{count} {'waits' if count == 1 else 'wait'} for you."
     )
@@ -140,13 +143,21 @@ def _decide(request: SignedIn, selected: list[str], verdict: State, reason: str)
     refused: dict[str, list[str]] = {}
     for approval_id in selected:
         try:
-            done.append(deciding.decide(approval_id, verdict, reason=reason, by=request.user, now=timezone.now()))
+            shown = round_in(request.POST.get(f"round-{approval_id}", ""))
+            done.append(
+                deciding.decide(approval_id, verdict, reason=reason, by=request.user, now=timezone.now(), round=shown)
+            )
         except deciding.NotYours:
             refused.setdefault("not yours to decide.", []).append("")
         except deciding.AlreadyOver as error:
             refused.setdefault(_how_over(error.approval, request.user), []).append(error.approval.called)
         except deciding.Refused as error:
             refused.setdefault(f"not decided: {error.sentence}", []).append("")
+        except Exception as error:
+            # The others are decided all the same.
+            if not aws.is_transient(error):
+                raise
+            refused.setdefault("perhaps not decided, because a service did not answer. Look again.", []).append("")
     if done:
         names = listed([one.called for one in done])
         messages.success(request, f"{len(done)} {'approved' if verdict is State.APPROVED else 'rejected'}: {names}.")

@@ -59,24 +59,26 @@ _OUTCOMES = {
     State.REJECTED: "Rejected",
     State.CANCELLED: "Cancelled",
     State.WITHDRAWN: "Withdrawn",
-    State.EXPIRED: "Not answered in time",
+    State.EXPIRED: "Not decided",
     State.FAILED: "Could not be started",
 }
 
 
 def compose(
-    letter: Letter, approval: Approval, to: Assignment, person: Person, *, secret: str = ""
+    letter: Letter, approval: Approval, to: Assignment, person: Person, *, secret: str = "", said: str = ""
 ) -> EmailMultiAlternatives:
-    """Make a mail. With a secret it has the two links that lead to the decision."""
+    """Make a mail. With a secret it has the two links that lead to the decision; `said` is a comment, and whose."""
     page = address("approvals:approval", approval.approval_id)
+    requester = plain(approval.requester_name or approval.requester_username, 200) or "A workflow"
     facts = {
         "letter": letter.value,
         "approval": approval,
         "called": plain(approval.called, 300),
         "outcome": _OUTCOMES.get(approval.state, ""),
         "name": plain(person.given_name or person.username, 100),
-        "requester": plain(approval.requester_name or approval.requester_username, 200) or "A workflow",
-        "why": _why(to),
+        "requester": requester,
+        "said": said,
+        "why": _why(to, requester),
         "decided_by": plain(approval.decided_by_name, 200),
         "reason": plain(approval.reason),
         "until": moment(approval.deadline_at),
@@ -116,11 +118,11 @@ def _subject(letter: Letter, approval: Approval) -> str:
     return plain(f"{begins}: {approval.called}", _MOST_SUBJECT)
 
 
-def _why(to: Assignment) -> str:
+def _why(to: Assignment, requester: str) -> str:
     """Say why somebody gets a mail, to end it with."""
     match to.how:
         case How.MANAGER:
-            return "you are named as the manager"
+            return f"{requester} names you as the manager"
         case How.GROUP:
             return f"you are in the group {plain(to.group, 100)}"
         case How.ESCALATION:

@@ -43,7 +43,7 @@ def make(approval: Approval, sub: str, *, now: datetime) -> str:
     return secret
 
 
-def find(secret: str, *, sub: str, now: datetime) -> Link | None:
+def find(secret: str, *, sub: str) -> Link | None:
     """Return the link of an address if it is this person's, expired or not: nobody else learns that there is one.
     What cannot be a link is not looked for."""
     link = links.find(_hash(secret)) if _SECRET.fullmatch(secret) else None

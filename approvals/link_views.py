@@ -25,7 +25,7 @@ from approvals.seen import SeenBy, SignedIn, seen_by
 @require_http_methods(["GET", "HEAD", "POST"])
 def link(request: SignedIn, secret: str, choice: str = "") -> HttpResponse:
     """Show the decision that a mail asks for, with the choice of the link made, or take it."""
-    found = links.find(secret, sub=request.user.sub, now=timezone.now())
+    found = links.find(secret, sub=request.user.sub)
     seen = _seen(request, found) if found else None
     # Whoever wrote a reason while somebody else decided is told so, with what they wrote.
     is_good = found and seen and _is_current(found, seen) and (seen.may_decide or request.method == "POST")

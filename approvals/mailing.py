@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from approvals import assignment, link, people, queue
+from approvals import assignment, link, people, queue, timeline
 from approvals.approval import PORTAL, Approval, Problem, State, amend, approvals, entry
 from approvals.assignment import Assignment, How, Mail, assignments
 from approvals.letters import QUESTIONS, Letter, compose
@@ -25,8 +26,8 @@ from portal.people.directory import Person
 
 # How long after a try the next one comes; SQS delays a message for 15 minutes at most.
 PAUSES = (10, 60, 300, 900, 900)
-# Longer than one mail takes, and shorter than the queue hides a message.
-_CLAIM = timedelta(minutes=3)
+# Longer than the mails of one question take, and shorter than the queue hides a message.
+_CLAIM = timedelta(minutes=10)
 BETWEEN_RESENDS = timedelta(minutes=10)
 BETWEEN_LINKS = timedelta(minutes=1)
 
@@ -46,11 +47,20 @@ def send(approval_id: str, sub: str, key: str, *, tries: int, now: datetime) -> 
     """Send one of the mails about an approval to one person, unless it was sent or is not wanted any more. After a
     failure it comes again from the queue; after the last, operators see it."""
     approval = approvals.get(approval_id, consistent=True)
-    if Letter.of(key) in QUESTIONS and not approval.is_open:
+    letter = Letter.of(key)
+    if letter in QUESTIONS and not approval.is_open:
         return
+    if letter is Letter.OUTCOME and key != Letter.OUTCOME.key(approval.state.value, approval.round):
+        return  # the workflow has asked once more
     claimed = _claim(approval, sub, key, now=now)
-    if claimed:
-        deliver(approval, claimed, people.of_sub(sub), tries=tries, now=now)
+    if claimed is None:
+        return
+    person = people.of_sub(sub)
+    if claimed.group and person and claimed.group not in people.groups_of(person):
+        # They have left the group since: they are not asked any more.
+        _note(claimed, mail=Mail.NONE, ended_at=now, shelf=None)
+        return
+    deliver(approval, claimed, person, tries=tries, now=now)
 
 
 def deliver(approval: Approval, claimed: Assignment, person: Person | None, *, tries: int, now: datetime) -> None:
@@ -64,8 +74,9 @@ def deliver(approval: Approval, claimed: Assignment, person: Person | None, *, t
 
     letter = Letter.of(claimed.mail_key)
     secret = link.make(approval, claimed.sub, now=now) if letter in QUESTIONS else ""
+    said = timeline.comment(approval, claimed.mail_key) if letter is Letter.COMMENT else ""
     try:
-        compose(letter, approval, claimed, person, secret=secret).send()
+        compose(letter, approval, claimed, person, secret=secret, said=said).send()
     except (AnymailError, ClientError, BotoCoreError) as error:
         why = _in_words(error)
         log.warning("A mail about approval %s was not sent: %s.", approval.approval_id, why)
@@ -126,7 +137,7 @@ def _add_requester(approval: Approval, *, now: datetime) -> None:
         )
 
 
-def _note(claimed: Assignment, *entries: audit.Entry, **changes: object) -> None:
+def _note(claimed: Assignment, *entries: audit.Entry, **changes: Any) -> None:
     """Write down what became of a mail, whatever else became of its assignment meanwhile."""
     together_with = [audit.putting(one) for one in entries]
     try:
@@ -134,7 +145,13 @@ def _note(claimed: Assignment, *entries: audit.Entry, **changes: object) -> None
     except Conflict:
         for one in entries:
             audit.entries.add(one)
-        assignment.amend(claimed.approval_id, claimed.sub, lambda now: now.model_copy(update=changes))
+        assignment.amend(claimed.approval_id, claimed.sub, lambda now: _noted(now, claimed.mail_key, changes))
+
+
+def _noted(one: Assignment, key: str, changes: dict[str, Any]) -> Assignment:
+    """Return an assignment with what became of a mail; of another one that is on its way meanwhile, it says nothing."""
+    mailed = one.mailed | {key} if changes.get("mail") is Mail.SENT else one.mailed
+    return one.model_copy(update={**(changes if one.mail_key == key else {}), "mailed": mailed})
 
 
 def _why_not(person: Person | None) -> str:
@@ -173,12 +190,17 @@ def resend(approval_id: str, *, by: User, now: datetime) -> int:
     approval = approvals.get(approval_id, consistent=True)
     asked = [one for one in assignment.of(approval_id) if one.may_decide and one.shelf]
     last = max((one.mail_at for one in asked if one.mail_at), default=None)
-    is_operator = by.has_perm("approvals.change_approval") and by.sub != approval.requester_sub
-    if last and not is_operator and now < last + BETWEEN_RESENDS:
-        raise TooSoon(last + BETWEEN_RESENDS)
     if approval.state is not State.OPEN or not asked:
         return 0
-    audit.entries.add(entry("had the mails sent again", approval, by=by, now=now))
+    is_operator = by.has_perm("approvals.change_approval") and by.sub != approval.requester_sub
+
+    def resent(one: Approval) -> Approval:
+        recent = max((at for at in (last, one.resent_at) if at), default=None)
+        if recent and not is_operator and now < recent + BETWEEN_RESENDS:
+            raise TooSoon(recent + BETWEEN_RESENDS)
+        return one.model_copy(update={"resent_at": now})
+
+    amend(approval_id, resent, saying=lambda one: entry("had the mails sent again", one, by=by, now=now))
     for one in asked:
         queue.send_mail(approval_id, one.sub, Letter.AGAIN.key(now))
     return len(asked)
@@ -186,6 +208,12 @@ def resend(approval_id: str, *, by: User, now: datetime) -> int:
 
 def fresh_link(approval: Approval, one: Assignment, *, now: datetime) -> None:
     """Have one approver sent a new mail with a new link. Raises TooSoon."""
-    if one.mail_at and now < one.mail_at + BETWEEN_LINKS:
-        raise TooSoon(one.mail_at + BETWEEN_LINKS)
+
+    def asked(is_now: Assignment) -> Assignment:
+        recent = max((at for at in (is_now.mail_at, is_now.link_asked_at) if at), default=None)
+        if recent and now < recent + BETWEEN_LINKS:
+            raise TooSoon(recent + BETWEEN_LINKS)
+        return is_now.model_copy(update={"link_asked_at": now})
+
+    assignment.amend(approval.approval_id, one.sub, asked)
     queue.send_mail(approval.approval_id, one.sub, Letter.AGAIN.key(now))

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 
 from approvals import people
 from approvals.assignment import Assignment
-from approvals.models import RequestType
+from approvals.models import PROMOTION, RequestType
 from approvals.operator_words import HOW
 from approvals.rules import Malformed, Named, approver
 from portal import aws
@@ -51,6 +51,12 @@ class RequestTypeForm(ItemForm):
         for name in ("type_id", "approver", "escalation", "workflow"):
             if name in self.fields:
                 self.fields[name].widget.attrs |= _PLAIN
+
+    def clean_type_id(self) -> str:
+        type_id: str = self.cleaned_data["type_id"]
+        if type_id == PROMOTION:
+            raise ValidationError("It is there already: open it in the list of request types to change it.")
+        return type_id
 
     def clean_workflow(self) -> str:
         text: str = self.cleaned_data["workflow"]
@@ -125,6 +131,7 @@ class ReassignForm(forms.Form):
         person = people.known(self.cleaned_data["to"])
         if person is None:
             raise ValidationError("Nobody who may sign in has this user name or verified e-mail address.")
-        if person.sub in self.asked:
+        # With somebody to replace, it may be what an earlier try has left to do.
+        if person.sub in self.asked and self.data.get("instead_of") in ("", None, person.sub):
             raise ValidationError(f"{people.called(person)} is asked already.")
         return person

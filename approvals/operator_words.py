@@ -41,6 +41,10 @@ WHAT_TO_DO = {
     " nobody to give the answer to, and the workflow has to be started anew.",
     Problem.LATE: "There is nothing left to answer. Start the workflow anew: who asked for it can ask once more. Then"
     " set this aside.",
+    Problem.EXPIRED: "There is nothing left to answer. Who asked for it was told, and can ask once more. Then set this"
+    " aside.",
+    Problem.HEARTBEAT: "Look at the execution, and whether the portal may answer it. It gives up when it hears nothing"
+    " for longer than its HeartbeatSeconds.",
     Problem.START: "Look whether the state machine is there and the portal may start it. Then it has to be asked for"
     " anew, and this can be set aside.",
 }

@@ -17,12 +17,14 @@ _LONGEST_TOKEN = 2048
 class Question(BaseModel):
     """What a workflow asks. `input` is its own; the request type says what of it an approver is shown."""
 
-    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, extra="forbid", frozen=True)
 
     task_token: str = Field(min_length=1, max_length=_LONGEST_TOKEN, repr=False)
     type_id: str = Field(alias="Type", min_length=1, max_length=60)
     # With it, a question that is asked again is the same question.
     execution: str = Field(default="", max_length=2048)
+    # Which question it is, where a workflow asks several of one type.
+    step: str = Field(default="", max_length=128)
     input: dict[str, Any] = {}
     # Whom the workflow names instead of the request type's: "person:…", "group:…".
     approvers: tuple[str, ...] = Field(default=(), max_length=20)
@@ -67,7 +69,7 @@ def read(body: str) -> Question:
     """Read a message. Raises NotAQuestion."""
     try:
         given = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotAQuestion("The message is not JSON.") from error
     if not isinstance(given, dict):
         raise NotAQuestion("The message is not an object.")

@@ -62,6 +62,9 @@ def of(sub: str, *, cursor: str | None = None, limit: int = 20) -> Page[Approval
 def ask(kind: RequestType, given: Mapping[str, str], *, manager: str, key: str, by: User, now: datetime) -> Approval:
     """Start a request type's workflow with what was filled in. The same person's same key is the same request, however
     often it comes. Raises NotPossible."""
+    if ":" in by.sub:
+        # Who decides is compared with who asks, and both are known by their account in the user pool.
+        raise NotPossible("Only people of the user pool can ask. Connect your account with one there first.")
     wanted = fields(kind.fields or "")
     answers: dict[str, str] = {}
     for name, label in wanted:
@@ -80,7 +83,7 @@ def ask(kind: RequestType, given: Mapping[str, str], *, manager: str, key: str, 
     name = hashlib.sha256(f"{by.sub}\n{kind.type_id}\n{key}".encode()).hexdigest()[:32]
     arn = workflow.execution_arn(machine, name)
     new = Approval(
-        approval_id=id_of(arn),
+        approval_id=id_of(arn, kind.type_id, 0),
         state=State.STARTING,
         type_id=kind.type_id,
         title=plain(kind.title, 80),
@@ -92,6 +95,7 @@ def ask(kind: RequestType, given: Mapping[str, str], *, manager: str, key: str, 
         requester_sub=by.sub,
         requester_username=by.username,
         requester_name=plain(by.get_full_name(), MOST_NAME),
+        requester_email=by.email,
         state_machine_arn=machine,
         input=json.dumps(answers, ensure_ascii=False, sort_keys=True),
         execution_arn=arn,
@@ -107,7 +111,7 @@ def ask(kind: RequestType, given: Mapping[str, str], *, manager: str, key: str, 
 
 def start(approval: Approval, *, now: datetime) -> Approval:
     """Start the workflow of a request, or leave it running. One that cannot be started is over, and says why."""
-    name = approval.execution_arn.rpartition(":")[2]
+    name = (approval.execution_arn or "").rpartition(":")[2]
     try:
         workflow.start(approval.state_machine_arn, name=name, input=approval.input)
     except workflow.NotStarted as error:
@@ -132,14 +136,17 @@ def fail(approval_id: str, why: str, *, now: datetime) -> Approval:
 def _manager(typed: str, by: User) -> Person:
     """Return who approves what somebody asks for: whom the user pool names, and only where it names nobody, whom they
     name themselves."""
-    known = manager_of(by)
+    person = people.of_sub(by.sub)
+    known = people.manager_of(person) if person else None
     if known is None:
+        if person and person.manager:
+            raise NotPossible("Your manager in the user pool cannot decide. Ask an operator.", MANAGER_FIELD)
         if not typed.strip():
             raise NotPossible("Please say who your manager is.", MANAGER_FIELD)
         known = people.known(typed)
     if known is None:
         raise NotPossible("Nobody in the user pool has this address.", MANAGER_FIELD)
-    if known.sub == by.sub:
+    if known.sub == by.sub or known.email.lower() == by.email.lower():
         raise NotPossible("You cannot approve what you ask for yourself.", MANAGER_FIELD)
     if not (known.email and known.is_email_verified):
         raise NotPossible(f"{people.called(known)} has no verified e-mail address.", MANAGER_FIELD)

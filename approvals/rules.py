@@ -24,6 +24,7 @@ LONGEST = timedelta(days=365)
 _FIELD = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]{0,79})\s*(:\s*(?P<label>.*\S)\s*)?")
 _APPROVER = re.compile(r"(?P<kind>person|group):(?P<name>\S{1,128})")
 # They turn round the text that follows them, or hide something.
+_JOINERS = frozenset("\u200c\u200d")  # emoji and Persian need them
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -77,7 +78,7 @@ def plain(value: Any, most: int = MOST_VALUE) -> str:
     # Before the loop: a hundred kilobytes are not looked at for two thousand characters.
     text = text[: most * 4]
     text = "".join(" " if one.isspace() else one for one in text)
-    text = "".join(one for one in text if unicodedata.category(one) not in _UNSEEN)
+    text = "".join(one for one in text if unicodedata.category(one) not in _UNSEEN or one in _JOINERS)
     text = " ".join(text.split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
 

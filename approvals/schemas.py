@@ -57,6 +57,7 @@ class Listed(Schema):
     Facts: list[FactAnswer]
     State: approval.State
     Requester: str = Field(description="Who asks; empty where a workflow does without saying for whom")
+    Round: int = Field(description="How often the workflow has asked it")
     AskedAt: Instant
     DeadlineAt: Instant | None
     IsOverdue: bool
@@ -88,6 +89,7 @@ class ApprovalsAnswer(Schema):
 class Decision(Schema):
     Decision: Literal["approve", "reject"]
     Reason: str = Field(default="", max_length=MOST_REASON)
+    Round: int | None = Field(default=None, description="Of what you have seen; 409 where it was asked anew since")
 
 
 class Comment(Schema):

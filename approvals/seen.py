@@ -19,6 +19,7 @@ from approvals.words import ago, how_long, listed, roughly
 from portal.accounts.models import User
 
 # How long after a change the next one is waited for, and how often it is asked for meanwhile.
+_WATCHED = timedelta(hours=1)
 _SOON = ((timedelta(seconds=20), 1), (timedelta(minutes=1), 2), (timedelta(minutes=5), 5))
 
 
@@ -153,6 +154,8 @@ class SeenBy(Seen):
         approval = self.approval
         is_changing = approval.state is State.STARTING or (approval.is_answered and not approval.finished_at)
         since = self.now - approval.updated_at
+        if approval.is_open and not self.may_decide and since < _WATCHED:
+            return 15
         return next((seconds for within, seconds in _SOON if is_changing and since < within), 0)
 
     @property

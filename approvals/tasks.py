@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from approvals import asking, executions, finishing, mailing, metrics, queue, watching, workflow
+from approvals import asking, executions, finishing, mailing, metrics, watching, workflow
 
 # What is left of the function's time for what it is in the middle of.
 _SPARE_SECONDS = 30
@@ -67,4 +67,4 @@ def poll_activities(event: Mapping[str, Any], context: Any) -> None:
         task = workflow.take(settings.MANUAL_STEP_ARN, worker="portico")
         if task is None:
             return
-        queue.send_question(executions.question(task))
+        executions.ask(task)

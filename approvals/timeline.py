@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from approvals.approval import PORTAL, WORKFLOW, Approval, audit_name
+from approvals.letters import Letter
+from approvals.rules import plain
 from portal.dynamo import audit
 
 _MOST, _PAGES = 200, 5
+# What others are told of without its details.
+_FOR_OPERATORS = frozenset({"asked for it", "could not deliver a mail"})
 # What people who asked or may answer see, and of what kind it is; operators see all.
 _KINDS = {
     "asked for it": "asked",
@@ -74,6 +78,16 @@ def _step(one: audit.Entry, *, everything: bool) -> Step:
     did = one.action if who else one.action[:1].upper() + one.action[1:]
     is_words = one.action in ("commented", "approved it", "rejected it", "withdrew it", "cancelled it")
     # What is asked for stands at the top of the page.
-    changes = one.changes if everything or one.action != "asked for it" else ()
+    # Why a mail did not reach somebody is theirs and the operators'.
+    changes = one.changes if everything or one.action not in _FOR_OPERATORS else ()
     notes = [change.new if is_words else f"{change.field}: {change.in_words()}" for change in changes]
     return Step(at=one.at, who=who, did=did, note="\n".join(filter(None, notes)), kind=_KINDS.get(one.action, "looked"))
+
+
+def comment(approval: Approval, key: str) -> str:
+    """Return the comment that a mail with this key tells of, and whose it is."""
+    page = audit.of_object(audit_name(approval.approval_id), limit=_MOST)
+    for one in page.records:
+        if one.action == "commented" and key == Letter.COMMENT.key(one.entry_id.rpartition("#")[2]):
+            return f"{one.actor_name}: {plain(one.changes[0].new) if one.changes else ''}"
+    return ""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from approvals import assignment, finishing, people, queue, requests, workflow
+from approvals import absence, assignment, delegating, finishing, people, queue, requests, workflow
 from approvals.approval import (
     OPEN_SHELF,
     PORTAL,
@@ -21,7 +21,7 @@ from approvals.approval import (
     approvals,
     entry,
 )
-from approvals.assignment import How
+from approvals.assignment import How, Mail
 from approvals.letters import Letter
 from approvals.people import Asked
 from approvals.rules import Named, approver, look_at, reminder_at
@@ -30,8 +30,12 @@ from portal.dynamo.table import Missing
 _PAGE = 100
 # What could not be dealt with now is looked at again, but not at once.
 _AFTER_A_FAILURE = timedelta(minutes=10)
+# The queue would have given the message again by then.
+_WITHOUT_MAIL = timedelta(minutes=30)
 # An answer that its workflow does not have by then is something for operators to look at.
 UNDELIVERED_AFTER = timedelta(minutes=15)
+# So is a workflow that has not heard for so long that somebody waits with it; it gives up after six hours.
+UNHEARD_AFTER = timedelta(hours=2)
 MOST_STUCK = 1000  # that are counted
 
 log = logging.getLogger(__name__)
@@ -39,10 +43,12 @@ log = logging.getLogger(__name__)
 
 def watch(*, now: datetime, seconds: float) -> int:
     """Do all that is due, for as long as there is time, and return how many approvals that were."""
-    until = time.monotonic() + seconds
-    return sum(
-        _shelf(shelf, act, now=now, until=until) for shelf, act in ((UNFINISHED_SHELF, _go_on), (OPEN_SHELF, _look))
-    )
+    began = time.monotonic()
+    for away in absence.beginning(now=now):
+        delegating.hand_over(away, now=now)
+    # Neither keeps the other waiting.
+    done = _shelf(UNFINISHED_SHELF, _go_on, now=now, until=began + seconds / 2)
+    return done + _shelf(OPEN_SHELF, _look, now=now, until=began + seconds)
 
 
 def stuck() -> int:
@@ -85,6 +91,9 @@ def _put_off(approval: Approval, *, now: datetime) -> None:
         again = one.model_copy(update={"next_at": now + _AFTER_A_FAILURE})
         if one.is_over and not one.stuck and now > one.updated_at + UNDELIVERED_AFTER:
             return again.with_problem(Problem.ANSWER, "The workflow could not be given the answer so far.", now=now)
+        if one.is_open and not one.stuck and one.heartbeat_at and now > one.heartbeat_at + UNHEARD_AFTER:
+            why = "The workflow could not be told for hours that somebody waits with it."
+            return again.with_problem(Problem.HEARTBEAT, why, now=now)
         return again
 
     try:
@@ -113,6 +122,7 @@ def _look(approval: Approval, *, now: datetime) -> None:
     except workflow.Gone:
         finishing.expire(approval.approval_id, approval.task_token or "", now=now)
         return
+    _mail_who_had_none(approval, now=now)
     if approval.is_overdue(now) and approval.overdue_at is None:
         _deadline(approval, now=now)
     elif approval.next_reminder_at and approval.next_reminder_at <= now:
@@ -133,8 +143,16 @@ def _started_again(approval: Approval, *, now: datetime) -> Approval | None:
 def _looked_at(approval: Approval, number: int, *, now: datetime) -> Approval | None:
     if not approval.is_open or approval.round != number:
         return None
-    new = approval.model_copy(update={"heartbeat_at": now})
+    new = approval.unstuck(Problem.HEARTBEAT).model_copy(update={"heartbeat_at": now})
     return new.model_copy(update={"next_at": look_at(new)})
+
+
+def _mail_who_had_none(approval: Approval, *, now: datetime) -> None:
+    """Send a mail to who is asked and has had none for long: what was to send it has ended in between."""
+    for one in assignment.of(approval.approval_id):
+        is_waiting = one.mail in (Mail.NONE, Mail.SENDING) and (one.mail_at or one.asked_at) < now - _WITHOUT_MAIL
+        if one.may_decide and one.shelf and not one.mailed and is_waiting:
+            queue.send_mail(approval.approval_id, one.sub, approval.asked_key)
 
 
 def _remind(approval: Approval, *, now: datetime) -> None:
@@ -161,7 +179,7 @@ def _remind(approval: Approval, *, now: datetime) -> None:
 def _ask_new_members(approval: Approval, *, now: datetime) -> None:
     """Ask who came into a group after the question was put to it."""
     for group in approval.groups:
-        asked = Asked(approval.approval_id, but=approval.requester_sub, now=now)
+        asked = Asked.of(approval, now=now)
         asked.add_named(Named("group", group), manager=None)
         for sub, one in asked.assignments.items():
             if one.group and people.assignment_of(approval, sub) is None:
@@ -170,9 +188,10 @@ def _ask_new_members(approval: Approval, *, now: datetime) -> None:
 
 def _deadline(approval: Approval, *, now: datetime) -> None:
     """Ask whom the request type escalates to; where there is nobody left, operators have to see it."""
+    asked = Asked.of(approval, now=now)
     if approval.terms.escalation and approval.escalated_at is None:
-        asked = Asked(approval.approval_id, but=approval.requester_sub, now=now)
         asked.add_named(approver(approval.terms.escalation), manager=None, how=How.ESCALATION)
+    if asked.assignments:
         for sub, one in asked.assignments.items():
             was = people.assignment_of(approval, sub)
             if was is None:
@@ -195,7 +214,7 @@ def _deadline(approval: Approval, *, now: datetime) -> None:
             return None
         new = one.model_copy(update=change)
         if "overdue_at" not in change:
-            return new.unstuck(Problem.NOBODY) if asked.assignments else new
+            return new.unstuck(Problem.NOBODY)
         return new.with_problem(Problem.DEADLINE, "Nobody has answered by the deadline.", now=now)
 
     amend(approval.approval_id, passed, saying=lambda one: entry(said, one, by=PORTAL, now=now))

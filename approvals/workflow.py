@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -20,12 +20,32 @@ from portal import aws
 MOST_CAUSE, MOST_ERROR = 32_768, 256  # characters that Step Functions takes
 # AWS says TimedOut as well of a task that has an answer already.
 _GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
-_LOOKED_AT = 200  # events of an execution, newest first, in which an answer is looked for
+# What trying again does not help.
+_NEVER_STARTED = frozenset(
+    {
+        "AccessDeniedException",
+        "InvalidArn",
+        "InvalidExecutionInput",
+        "InvalidName",
+        "StateMachineDeleting",
+        "StateMachineDoesNotExist",
+        "ValidationException",
+    }
+)
+_ENDS = frozenset({"TaskSucceeded", "TaskFailed", "ActivitySucceeded", "ActivityFailed"})
+# A moment of Step Functions' clock may be some seconds before ours.
+_SKEW = timedelta(minutes=5)
+_MOST_EVENTS = 25_000  # an execution has no more
 PAGE = 50
 
 
 class Gone(Exception):
-    """Nobody waits with this token: the task has timed out, has an answer, or its execution is over."""
+    """Nobody waits with this token: the task has timed out, has an answer, or its execution is over. `is_first_try`
+    says that it was asked only once: an earlier try may have been what ended it."""
+
+    def __init__(self, *, is_first_try: bool = True) -> None:
+        super().__init__("Nobody waits with this token.")
+        self.is_first_try = is_first_try
 
 
 class NotStarted(Exception):
@@ -108,7 +128,7 @@ def _answer(call: str, **parameters: str) -> None:
         getattr(aws.client("stepfunctions"), call)(**parameters)
     except ClientError as error:
         if aws.error_code(error) in _GONE:
-            raise Gone from error
+            raise Gone(is_first_try=not error.response["ResponseMetadata"].get("RetryAttempts")) from error
         raise
 
 
@@ -142,7 +162,7 @@ def start(state_machine_arn: str, *, name: str, input: str) -> None:  # noqa: A0
         # An execution of this name that is over was started by an earlier try.
         if aws.error_code(error) == "ExecutionAlreadyExists":
             return
-        if aws.is_transient(error):
+        if aws.error_code(error) not in _NEVER_STARTED:
             raise
         raise NotStarted(f"Step Functions refused to start the workflow: {aws.error_code(error)}.") from error
 
@@ -172,10 +192,11 @@ def history(arn: str, *, most: int = 1000) -> list[Event]:
     return [*reversed(_events(arn, most))]
 
 
-def _events(arn: str, most: int) -> list[Event]:
+def _events(arn: str, most: int, *, since: datetime | None = None) -> list[Event]:
+    """Return an execution's events, newest first, back to a moment where one is given."""
     found: list[Event] = []
     more: dict[str, str] = {}
-    while len(found) < most:
+    while len(found) < most and not (since and found and found[-1].at < since):
         try:
             answer = aws.client("stepfunctions").get_execution_history(
                 executionArn=arn, maxResults=min(most - len(found), 1000), reverseOrder=True, **more
@@ -191,15 +212,14 @@ def _events(arn: str, most: int) -> list[Event]:
     return found
 
 
-def has(arn: str, decision_id: str) -> bool:
-    """Tell whether an execution has got an answer: of one that was sent twice, Step Functions says the second time only
-    that nobody waits for it."""
+def has(arn: str, decision_id: str, *, since: datetime) -> bool:
+    """Tell whether an execution has got an answer since then: of one that was sent twice, Step Functions says the
+    second time only that nobody waits for it. The history may lag some seconds behind."""
     try:
-        events = _events(arn, _LOOKED_AT)
+        events = _events(arn, _MOST_EVENTS, since=since - _SKEW)
     except Missing:
         return False
-    ends = ("TaskSucceeded", "TaskFailed", "ActivitySucceeded", "ActivityFailed")
-    return any(one.kind in ends and decision_id in json.dumps(dict(one.details), default=str) for one in events)
+    return any(one.kind in _ENDS and decision_id in json.dumps(dict(one.details), default=str) for one in events)
 
 
 def executions(state_machine_arn: str, *, status: str = "", more: str = "") -> Executions:

@@ -101,6 +101,7 @@ _PAGES = {
     "/documents": "/documents/",
     "/approvals": "/approvals/",
     "/approvals/types": "/approvals/new/",
+    "/approvals/link": "/approvals/link/",
 }
 
 

@@ -45,6 +45,8 @@ _THROTTLED = frozenset(
         "RequestLimitExceeded",
         "Throttling",
         "ThrottlingException",
+        # Somebody else's transaction has the item, for some milliseconds.
+        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
@@ -180,4 +182,9 @@ def _described(content: dict[str, Any], answer: urllib3.BaseHTTPResponse) -> Any
 
 
 def _is_passing(error: ClientError) -> bool:
-    return error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500 or error.response["Error"]["Code"] in _THROTTLED
+    answer: Any = error.response
+    if answer["ResponseMetadata"]["HTTPStatusCode"] >= 500 or answer["Error"]["Code"] in _THROTTLED:
+        return True
+    # A transaction that met another one: where that is all, it passes.
+    reasons = {one.get("Code", "None") for one in answer.get("CancellationReasons", ())}
+    return "TransactionConflict" in reasons and reasons <= {"None", "TransactionConflict"}

@@ -117,10 +117,11 @@ class Table(Generic[R]):
         limit: int = 20,
         cursor: str | None = None,
         newest_first: bool = True,
+        consistent: bool = False,
         client: DynamoDB | None = None,
     ) -> Page[R]:
         """Return one page of the records with this hash key, in the order of the range key. With a client of
-        somebody's own credentials, IAM says what may be read.
+        somebody's own credentials, IAM says what may be read. An index is never read consistently.
 
         A cursor fits the query that made it and no other, so one person's cursor cannot open another's list.
         Raises BadCursor.
@@ -138,6 +139,8 @@ class Table(Generic[R]):
         }
         if index:
             request["IndexName"] = index
+        elif consistent:
+            request["ConsistentRead"] = True
         if cursor:
             try:
                 request["ExclusiveStartKey"] = signing.loads(cursor, salt=salt)
@@ -224,8 +227,6 @@ class Table(Generic[R]):
                 aws.client("dynamodb").update_item(**request)
         except ClientError as error:
             reasons: Any = error.response.get("CancellationReasons") or [{}]
-            if reasons[0].get("Code") == "TransactionConflict":  # somebody is writing this item right now
-                raise Conflict from error
             current: Mapping[str, Any] = error.response.get("Item") or reasons[0].get("Item") or {}  # type: ignore[assignment]
             if all(current.get(name) == after.get(name) for name in self.attributes):
                 return
@@ -252,6 +253,11 @@ class Table(Generic[R]):
         reasons: Any = error.response.get("CancellationReasons") or [{}]
         if reasons[0].get("Code") == "ConditionalCheckFailed":
             raise Conflict(from_item(reasons[0]["Item"]) if reasons[0].get("Item") else None) from error
+        # What goes with it did not hold, or somebody has been writing one of the items all the time.
+        if {one.get("Code") for one in reasons} & {"ConditionalCheckFailed", "TransactionConflict"}:
+            raise Conflict from error
+        if aws.error_code(error) == "TransactionConflictException":
+            raise Conflict from error
         if aws.error_code(error) == "ConditionalCheckFailedException":
             item: Any = error.response.get("Item")
             raise Conflict(from_item(item) if item else None) from error

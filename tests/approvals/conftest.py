@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from approvals import assignment, watching
-from approvals.approval import Approval, approvals, id_of
+from approvals.approval import Approval, approvals, of_execution
 from approvals.assignment import Assignment
 from portal import events
 from portal.accounts.models import User
@@ -132,8 +132,8 @@ class Workflows:
 
         def came() -> Approval | None:
             self.work()
-            found = approvals.find(id_of(arn), consistent=True)
-            return found if found and found.task_token and found.round >= round else None
+            asked = [one for one in of_execution(arn) if one.task_token and one.round >= round]
+            return asked[0] if asked else None
 
         return until(came)  # type: ignore[no-any-return]
 

@@ -94,7 +94,7 @@ def test_a_workflow_of_the_article_as_other_teams_have_it_is_asked_for_as_well(
         workflows.work()
         [item] = cloud.items("approvals")
         approval = approvals.load(item)
-        assert (approval.called, approval.execution_arn) == ("Employee promotion: Bo", "")
+        assert (approval.called, approval.execution_arn) == ("Employee promotion: Bo", None)
         deciding.decide(approval.approval_id, State.APPROVED, reason="", by=user(approver), now=timezone.now())
         workflows.work()
         assert workflows.ended(arn)["status"] == "SUCCEEDED"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +11,11 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from approvals import absence, asking, deciding, people
+from approvals import absence, asking, assignment, deciding, finishing, people
 from approvals.absence import Absence
-from approvals.approval import Problem, State, approvals
+from approvals.approval import Problem, State, approvals, of_execution
 from approvals.assignment import How
+from approvals.deciding import AskedAnew, NotYours
 from approvals.question import NotAQuestion, read
 from tests.approvals.conftest import Workflows, until, user
 from tests.conftest import SignedUp, TestCloud
@@ -128,18 +129,141 @@ def _role(cloud: TestCloud) -> str:
     return str(cloud.admin("stepfunctions").describe_state_machine(stateMachineArn=machine)["roleArn"])
 
 
-def test_an_answer_that_meets_the_timeout_is_used_when_the_workflow_asks_again(
+def test_an_answer_that_meets_the_timeout_is_late_and_people_are_asked_again(
     workflows: Workflows, approver: SignedUp
 ) -> None:
     approval = workflows.asked()
     deciding.decide(approval.approval_id, State.APPROVED, reason="", by=user(approver), now=timezone.now())
     workflows.wait_in_vain()
     # Nobody brings the answer until the workflow has given up and asks once more.
-    until(lambda: workflows.kinds(approval.execution_arn).count("TaskSubmitted") == 2)
-    workflows.work("approvals")
-    assert workflows.ended(approval.execution_arn)["status"] == "SUCCEEDED"
+    until(lambda: workflows.kinds(approval.execution_arn or "").count("TaskSubmitted") == 2)
     workflows.work()
-    assert workflows.approval(approval.approval_id).state is State.APPROVED
+    late = workflows.approval(approval.approval_id)
+    assert (late.state, late.is_late) == (State.EXPIRED, True)
+    [again] = [one for one in of_execution(approval.execution_arn or "") if one.is_open]
+    assert again.approval_id != approval.approval_id
+    assert "Your answer came too late: Employee promotion: Ada" in [mail.subject for mail in workflows.mails()]
+    deciding.decide(again.approval_id, State.REJECTED, reason="No", by=user(approver), now=timezone.now())
+    workflows.work()
+    assert workflows.ended(approval.execution_arn or "")["error"] == "Rejected"
+
+
+# --- What an execution asks -------------------------------------------------------------------------------------------
+
+
+class Machine:
+    """A state machine of somebody else, whose states ask one after the other or at once."""
+
+    def __init__(self, cloud: TestCloud) -> None:
+        self._states, self._role = cloud.admin("stepfunctions"), _role(cloud)
+        self.arn = ""
+
+    def state(self, type_id: str = "employee-promotion", **more: Any) -> dict[str, Any]:
+        said = {
+            "Type": type_id,
+            "TaskToken.$": "$$.Task.Token",
+            "Execution.$": "$$.Execution.Id",
+            "Input.$": "$",
+            **more.pop("said", {}),
+        }
+        return {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+            "Parameters": {"QueueUrl": settings.APPROVALS_QUEUE_URL, "MessageBody": said},
+            "ResultPath": None,
+            **more,
+        }
+
+    def make(self, definition: dict[str, Any]) -> str:
+        self.arn = self._states.create_state_machine(
+            name="of-somebody", definition=json.dumps(definition), roleArn=self._role
+        )["stateMachineArn"]
+        return self.arn
+
+    def delete(self) -> None:
+        if self.arn:
+            self._states.delete_state_machine(stateMachineArn=self.arn)
+
+
+@pytest.fixture
+def machine(cloud: TestCloud) -> Iterator[Machine]:
+    some = Machine(cloud)
+    yield some
+    some.delete()
+
+
+def one_after_the_other(machine: Machine, **second: Any) -> str:
+    return machine.make(
+        {"StartAt": "A", "States": {"A": machine.state(Next="B"), "B": machine.state(End=True, **second)}}
+    )
+
+
+def test_the_answer_to_one_question_is_never_given_to_the_next(
+    workflows: Workflows, cloud: TestCloud, machine: Machine, approver: SignedUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = workflows.asked(machine=one_after_the_other(machine))
+    deciding.decide(first.approval_id, State.APPROVED, reason="", by=user(approver), now=timezone.now())
+    # The workflow has its answer, and nobody has written that down.
+    with monkeypatch.context() as crash:
+        crash.setattr(assignment, "close", lambda *args, **kwargs: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            finishing.finish(first.approval_id, now=timezone.now())
+    until(lambda: cloud.messages(settings.APPROVALS_QUEUE_URL))
+    workflows.work("approvals")
+    assert workflows.describe(first.execution_arn or "")["status"] == "RUNNING"
+    [second] = [one for one in of_execution(first.execution_arn or "") if one.is_open]
+    workflows.work()
+    stored = workflows.approval(first.approval_id)
+    assert (stored.state, stored.is_late, second.decided_by) == (State.APPROVED, False, "")
+
+
+def test_another_type_after_a_timeout_is_for_its_own_approvers(
+    workflows: Workflows, machine: Machine, author: SignedUp, approver: SignedUp, request_type: Callable[..., None]
+) -> None:
+    request_type()
+    request_type("board", Title="Board", Approver="person:author")
+    catch = {"ErrorEquals": ["States.Timeout"], "ResultPath": None, "Next": "B"}
+    first = machine.state(TimeoutSeconds=3600, Catch=[catch], End=True)
+    states = {"A": first, "B": machine.state("board", End=True)}
+    asked = workflows.asked(machine=machine.make({"StartAt": "A", "States": states}))
+    workflows.wait_in_vain()
+    until(lambda: workflows.work("approvals"))
+    [board] = [one for one in of_execution(asked.execution_arn or "") if one.title == "Board"]
+    assert list(workflows.people(board.approval_id)) == [author.username]
+    with pytest.raises(NotYours):
+        deciding.decide(board.approval_id, State.APPROVED, reason="", by=user(approver), now=timezone.now())
+
+
+def test_a_message_that_nobody_waits_for_any_more_asks_nobody(workflows: Workflows, cloud: TestCloud) -> None:
+    arn = workflows.start({"managerEmailAddress": "approver@example.com", "employeeName": "Ada"})
+    [first] = bodies(cloud)
+    workflows.wait_in_vain()
+    until(lambda: len(cloud.messages(settings.APPROVALS_QUEUE_URL)) == 2)
+    [second] = [one for one in cloud.messages(settings.APPROVALS_QUEUE_URL) if one != first]
+    assert asking.receive(second, now=timezone.now())
+    assert asking.receive(first, now=timezone.now()) is None
+    assert len(of_execution(arn)) == 1
+    assert len(workflows.mails()) == 1
+
+
+def test_who_decides_decides_what_they_saw(workflows: Workflows, approver: SignedUp) -> None:
+    approval = workflows.asked()
+    workflows.wait_in_vain()
+    workflows.question_of(approval.execution_arn or "", round=2)
+    with pytest.raises(AskedAnew):
+        deciding.decide(approval.approval_id, State.APPROVED, reason="", by=user(approver), now=timezone.now(), round=1)
+    decided = deciding.decide(
+        approval.approval_id, State.APPROVED, reason="", by=user(approver), now=timezone.now(), round=2
+    )
+    assert decided.state is State.APPROVED
+
+
+def test_somebody_who_asks_and_whom_nobody_knows_fails_the_task(workflows: Workflows, machine: Machine) -> None:
+    arn = workflows.start({"employeeName": "Ada", "requester": "nobody@example.com"})
+    until(lambda: workflows.work("approvals"))
+    end = workflows.ended(arn)
+    assert end["error"] == "Approvals.BadQuestion"
+    assert "Requester" in end["cause"]
 
 
 # --- Whom -------------------------------------------------------------------------------------------------------------

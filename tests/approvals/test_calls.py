@@ -42,7 +42,7 @@ DELIVERED: Calls = {
     ("dynamodb", "GetItem"): 3,
     ("stepfunctions", "SendTaskSuccess"): 1,
     ("dynamodb", "Query"): 1,  # who was asked
-    ("dynamodb", "UpdateItem"): 1,  # it leaves their inbox
+    ("dynamodb", "UpdateItem"): 2,  # that it is being sent, and it leaves their inbox
     ("dynamodb", "TransactWriteItems"): 1,
 }
 ANOTHERS_INBOX: Calls = {("dynamodb", "GetItem"): 1, ("dynamodb", "UpdateItem"): 1}
@@ -69,7 +69,7 @@ class Counting:
 
     def ask(self, *, approvers: Sequence[str] = (), **given: str) -> Calls:
         arn = self._workflows.start({"managerEmailAddress": "approver@example.com", "employeeName": "Ada", **given})
-        self.approval_id = id_of(arn)
+        self.approval_id = id_of(arn, "employee-promotion", 0)
         message = json.loads(self._taken(settings.APPROVALS_QUEUE_URL))
         return self._given(tasks.ask, json.dumps({**message, "Approvers": approvers}))
 

@@ -111,7 +111,7 @@ def test_an_execution_that_waits_says_for_what_and_leads_to_its_approval(asks, w
     assert approval.task_token not in html
     assert not page_problems(html)
     there = asks.get(f"/admin/approvals/approval/{approval.approval_id}/change/").content.decode()
-    assert f'href="{url(approval.execution_arn, approval=approval.approval_id)}"' in there
+    assert f'href="{url(approval.execution_arn)}"' in there
     assert approval.task_token not in there
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import pytest
@@ -20,6 +21,10 @@ from tests.conftest import SignedUp, TestCloud
 
 APPROVALS = 12
 VERDICTS = {"approve": "approved", "reject": "rejected"}
+
+
+def _id(arn: str) -> str:
+    return id_of(arn, "employee-promotion", 0)
 
 
 @pytest.fixture
@@ -75,22 +80,29 @@ def test_each_approval_is_decided_once_and_everybody_is_told_the_same(
 
     def decide(what: tuple[str, SignedUp, str]) -> Answer:
         arn, person, verdict = what
-        answer: Any = Client().post(
-            f"/approvals/{id_of(arn)}/decision",
-            {"Decision": verdict, "Reason": f"So says {person.username}"},
-            content_type="application/json",
-            headers={"Authorization": f"Bearer {person.id_token}"},
-        )
+        for tries in count(1):  # whoever is told of a failure tries again
+            answer: Any = Client().post(
+                f"/approvals/{_id(arn)}/decision",
+                {"Decision": verdict, "Reason": f"So says {person.username}"},
+                content_type="application/json",
+                headers={"Authorization": f"Bearer {person.id_token}"},
+            )
+            if answer.status_code < 500 or tries == 5:
+                break
         said = json.loads(answer.content).get("Error", "")
-        return Answer(id_of(arn), person.username, VERDICTS[verdict], answer.status_code, said)
+        return Answer(_id(arn), person.username, VERDICTS[verdict], answer.status_code, said, tries)
 
     tries = [
         (arn, person, "approve" if (n + m) % 2 else "reject")
         for n, arn in enumerate(arns)
         for m, person in enumerate(people)
     ]
+    # The first answers are delivered while others are still being given.
     with ThreadPoolExecutor(len(people) * 3) as pool:
-        answers = list(pool.map(decide, tries))
+        answering = [pool.submit(decide, what) for what in tries]
+        while not all(one.done() for one in answering):
+            work_twice()
+    answers = [one.result() for one in answering]
     work_twice()
     executions = {arn: (workflows.ended(arn), workflows.kinds(arn)) for arn in arns}
     work_twice()
@@ -103,6 +115,6 @@ def test_each_approval_is_decided_once_and_everybody_is_told_the_same(
         mails=cloud.mails(),
         answers=answers,
     )
+    assert len(found) == APPROVALS
     assert [wrong for one in found for wrong in one.wrongs()] == []
-    assert sorted(answer.status for answer in answers) == [200] * APPROVALS + [409] * APPROVALS * (len(people) - 1)
     assert workflows.dead_letters == []

@@ -40,7 +40,7 @@ from tests.policies.test_untagged import set_mark
 __all__ = ["instances", "write_rules"]  # fixtures
 
 # What a transaction's parts are called in a policy.
-PARTS = {"PutItem", "UpdateItem"}
+PARTS = {"ConditionCheckItem", "PutItem", "UpdateItem"}
 # What S3's calls are called in a policy. Those that name a version are their own actions, with the same call.
 S3_ACTIONS = {
     ("s3", call): {("s3", action) for action in actions}
