@@ -199,10 +199,11 @@ approvals = Table(
 
 
 class Actor:
-    """Who is said to have done what nobody in particular did: the portal, or a workflow."""
+    """Who the audit log says has done something, where nobody signed in did: the portal, a workflow, or somebody to
+    whom something was done."""
 
-    def __init__(self, name: str) -> None:
-        self.sub = self.username = name
+    def __init__(self, username: str, sub: str = "") -> None:
+        self.username, self.sub = username, sub or username
 
 
 PORTAL, WORKFLOW = Actor("portal"), Actor("workflow")

@@ -15,6 +15,7 @@ from approvals import assignment, finishing, mailing, workflow
 from approvals.approval import (
     OPEN_SHELF,
     WORKFLOW,
+    Actor,
     Approval,
     Problem,
     State,
@@ -224,7 +225,7 @@ def _store(new: Approval, was: Approval | None, asked: Asked) -> None:
     """Write an approval that is open, and who may answer it, all or nothing. Raises Conflict."""
     now = new.updated_at
     if was is None:
-        actor = _Requester(new) if new.requester_sub else WORKFLOW
+        actor = Actor(new.requester_username, new.requester_sub) if new.requester_sub else WORKFLOW
         changes = [audit.Change(field=one.label, new=one.value[:200]) for one in new.facts]
         said = entry("asked for it", new, by=actor, changes=changes, now=now)
     elif new.round == 1:
@@ -236,11 +237,6 @@ def _store(new: Approval, was: Approval | None, asked: Asked) -> None:
         approvals.add(new, together_with=written)
     else:
         approvals.replace(new, was=was, together_with=written)
-
-
-class _Requester:
-    def __init__(self, approval: Approval) -> None:
-        self.sub, self.username = approval.requester_sub or "", approval.requester_username
 
 
 def _mail_the_rest(approval: Approval, *, now: datetime) -> None:

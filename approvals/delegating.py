@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from approvals import absence, assignment, people, queue
 from approvals.absence import COMING_SHELF, Absence, absences
-from approvals.approval import Approval, Problem, amend, entry
+from approvals.approval import Actor, Approval, Problem, amend, entry
 from approvals.approval import approvals as approvals_table
 from approvals.assignment import How, assignments
 from approvals.deciding import AlreadyOver, NotYours, Refused, find
@@ -111,7 +111,9 @@ def _hand_over(approval_id: str, delegate: Person, absent: Person, *, now: datet
     if not approval.is_open or not people.add_to(approval, delegate, How.DELEGATE, now=now, instead_of=absent):
         return False
     change = audit.Change(field="For", new=people.called(absent))
-    audit.entries.add(entry("is asked as well", approval, by=people.Addressee(delegate), changes=[change], now=now))
+    audit.entries.add(
+        entry("is asked as well", approval, by=Actor(delegate.username, delegate.sub), changes=[change], now=now)
+    )
     queue.send_mail(approval_id, delegate.sub, Letter.ASKED.key(approval.round))
     return True
 
@@ -140,7 +142,7 @@ def reassign(approval_id: str, to: Person, *, instead_of: str = "", by: User, no
     people.add_to(approval, to, How.OPERATOR, now=now)
     if was:
         assignment.end(approval_id, was.sub, now=now)
-    audit.entries.add(entry("is asked instead" if was else "is asked as well", approval, by=people.Addressee(to)))
+    audit.entries.add(entry("is asked instead" if was else "is asked as well", approval, by=Actor(to.username, to.sub)))
     queue.send_mail(approval_id, to.sub, Letter.ASKED.key(approval.round) if is_new else Letter.AGAIN.key(now))
     return amend(approval_id, lambda one: _with_time(one, now=now))
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -40,15 +39,6 @@ LONGEST_TOKEN = 1_024
 GONE = "Step Functions does not have this execution. It keeps them for 90 days after their end."
 
 
-def machines() -> dict[str, str]:
-    """Return the state machines that the portal starts: what a request type calls each, and its ARN."""
-    every = {
-        "promotion": settings.PROMOTION_STATE_MACHINE_ARN,
-        "promotion-by-activity": settings.MANUAL_PROMOTION_STATE_MACHINE_ARN,
-    }
-    return {name: arn for name, arn in every.items() if arn}
-
-
 @admin.register(ExecutionScreen)
 class ExecutionAdmin(RecordAdmin[Any]):
     longest_key = 400  # of an ARN
@@ -57,7 +47,7 @@ class ExecutionAdmin(RecordAdmin[Any]):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         self._refuse(request)
-        every = machines()
+        every = workflow.machines()
         name = request.GET.get("machine", "")
         name = name if name in every else next(iter(every), "")
         status = request.GET.get("status", "")
@@ -141,7 +131,7 @@ class _Row:
 
 def _is_known(arn: str) -> bool:
     """Tell whether an execution is of one of the state machines that the portal starts."""
-    return any(arn.startswith(workflow.execution_arn(machine, "")) for machine in machines().values())
+    return any(arn.startswith(workflow.execution_arn(machine, "")) for machine in workflow.machines().values())
 
 
 def _or_why(read: Callable[[], T], otherwise: T) -> tuple[T, str]:

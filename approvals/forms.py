@@ -11,12 +11,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
 from approvals.approval import Approval, State
+from approvals.delegating import LONGEST
 from approvals.models import RequestType
 from approvals.requests import MANAGER_FIELD, MOST_VALUE
 from approvals.rules import MOST_COMMENT, MOST_REASON, fields
 
 VERDICTS = {"approve": State.APPROVED, "reject": State.REJECTED}
-LONGEST_ABSENCE = timedelta(days=365)
 
 
 class TextField(forms.CharField):
@@ -172,7 +172,7 @@ class AwayForm(forms.Form):
         first, last = given.get("first_day"), given.get("last_day")
         if first and last and last < first:
             self.add_error("last_day", "The last day comes before the first.")
-        elif last and last - self.now.date() > LONGEST_ABSENCE:
+        elif last and last - self.now.date() >= LONGEST:
             self.add_error("last_day", "That is more than a year from now.")
         return given
 

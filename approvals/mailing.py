@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from approvals import assignment, link, people, queue, timeline
-from approvals.approval import PORTAL, Approval, Problem, State, amend, approvals, entry
+from approvals.approval import PORTAL, Actor, Approval, Problem, State, amend, approvals, entry
 from approvals.assignment import Assignment, How, Mail, assignments
 from approvals.letters import QUESTIONS, Letter, compose
 from portal import aws
@@ -90,7 +90,7 @@ def deliver(approval: Approval, claimed: Assignment, person: Person | None, *, t
     else:
         sent = {"mail": Mail.SENT, "mail_why": "", "mailed": claimed.mailed | {claimed.mail_key}}
         # Not at `now`, which is when the question came: the timeline is in the order of its moments.
-        _note(claimed, entry(letter.done, approval, by=people.Addressee(person)), **sent)
+        _note(claimed, entry(letter.done, approval, by=Actor(person.username, person.sub)), **sent)
         if approval.problem_kind is Problem.MAIL and not _is_anybody_without(approval):
             amend(approval.approval_id, lambda one: one.unstuck(Problem.MAIL))
 

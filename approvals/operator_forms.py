@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from approvals import people
+from approvals import people, workflow
 from approvals.assignment import Assignment
 from approvals.models import PROMOTION, RequestType
 from approvals.operator_words import HOW
@@ -20,7 +20,6 @@ from portal.people import membership
 from portal.people.directory import Person
 
 SHORTEST, LONGEST = 5, 500
-_WORKFLOWS = ("promotion", "promotion-by-activity")
 _STATE_MACHINE = re.compile(r"arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[^\s:]{1,80}")
 _PLAIN = {"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}
 
@@ -60,7 +59,7 @@ class RequestTypeForm(ItemForm):
 
     def clean_workflow(self) -> str:
         text: str = self.cleaned_data["workflow"]
-        if text and text not in _WORKFLOWS and not _STATE_MACHINE.fullmatch(text):
+        if text and text not in workflow.machines() and not _STATE_MACHINE.fullmatch(text):
             raise ValidationError("Write promotion, promotion-by-activity or a state machine’s ARN, or leave it empty.")
         return text
 

@@ -43,13 +43,6 @@ def manager_of(person: Person) -> Person | None:
     return found if found and found.sub != person.sub else None
 
 
-class Addressee:
-    """Somebody of whom the audit log says that they got a mail."""
-
-    def __init__(self, person: Person) -> None:
-        self.sub, self.username = person.sub, person.username
-
-
 def called(person: Person) -> str:
     return plain(person.name or person.username, MOST_NAME)
 

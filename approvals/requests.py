@@ -7,8 +7,6 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from django.conf import settings
-
 from approvals import people, queue, workflow
 from approvals.approval import (
     OPEN_SHELF,
@@ -154,10 +152,6 @@ def _manager(typed: str, by: User) -> Person:
 
 
 def _machine(kind: RequestType) -> str:
-    named = {
-        "promotion": settings.PROMOTION_STATE_MACHINE_ARN,
-        "promotion-by-activity": settings.MANUAL_PROMOTION_STATE_MACHINE_ARN,
-    }
     if not kind.workflow:
         raise NotPossible("Only workflows ask for this.")
-    return str(named.get(kind.workflow, kind.workflow))
+    return workflow.machines().get(kind.workflow, kind.workflow)

@@ -149,6 +149,14 @@ def take(activity_arn: str, *, worker: str) -> Task | None:
 # --- Executions -------------------------------------------------------------------------------------------------------
 
 
+def machines() -> dict[str, str]:
+    """Return the state machines that the portal starts: what a request type calls each, and its ARN."""
+    return {
+        "promotion": settings.PROMOTION_STATE_MACHINE_ARN,
+        "promotion-by-activity": settings.MANUAL_PROMOTION_STATE_MACHINE_ARN,
+    }
+
+
 def execution_arn(state_machine_arn: str, name: str) -> str:
     """Return the ARN of a state machine's execution."""
     return f"{state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"

@@ -1,6 +1,8 @@
 """`make bench`: everything that is measured, one after the other."""
 
 from bench import (
+    approvals_latency,
+    approvals_rush,
     calls,
     documents_history,
     documents_pdf,
@@ -12,7 +14,19 @@ from bench import (
     token_check,
 )
 
-PARTS = (calls, request, token_check, search, stampede, policies, documents_preview, documents_pdf, documents_history)
+PARTS = (
+    calls,
+    request,
+    token_check,
+    search,
+    stampede,
+    policies,
+    documents_preview,
+    documents_pdf,
+    documents_history,
+    approvals_rush,
+    approvals_latency,
+)
 for part in PARTS:
     part.main()
     print()
