@@ -29,6 +29,7 @@ from portal.people.directory import Person
 # The field of the published article's input that names who approves.
 MANAGER_FIELD = "managerEmailAddress"
 MOST_VALUE = 200  # characters of what is filled in
+MOST_AN_HOUR = 50  # requests of one person
 # A workflow that was to start by then, and has asked nothing, is started once more.
 START_AGAIN_AFTER = timedelta(minutes=5)
 
@@ -100,11 +101,19 @@ def ask(kind: RequestType, given: Mapping[str, str], *, manager: str, key: str, 
         shelf=OPEN_SHELF,
         next_at=now + START_AGAIN_AFTER,
     )
+    _check_rate(by.sub, now=now)
     try:
         approvals.add(new, together_with=[audit.putting(entry("asked for it", new, by=by, now=now))])
     except Conflict:
         return approvals.get(new.approval_id, consistent=True)
     return start(new, now=now)
+
+
+def _check_rate(sub: str, *, now: datetime) -> None:
+    """Each request is a mail to somebody. Raises NotPossible for who asks for very many."""
+    recent = of(sub, limit=MOST_AN_HOUR).records
+    if len(recent) == MOST_AN_HOUR and recent[-1].asked_at > now - timedelta(hours=1):
+        raise NotPossible(f"You have asked for {MOST_AN_HOUR} things within an hour. Wait a little, please.")
 
 
 def start(approval: Approval, *, now: datetime) -> Approval:

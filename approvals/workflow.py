@@ -151,10 +151,11 @@ def take(activity_arn: str, *, worker: str) -> Task | None:
 
 def machines() -> dict[str, str]:
     """Return the state machines that the portal starts: what a request type calls each, and its ARN."""
-    return {
+    every = {
         "promotion": settings.PROMOTION_STATE_MACHINE_ARN,
         "promotion-by-activity": settings.MANUAL_PROMOTION_STATE_MACHINE_ARN,
     }
+    return {name: arn for name, arn in every.items() if arn}
 
 
 def execution_arn(state_machine_arn: str, name: str) -> str:

@@ -39,7 +39,7 @@ POLLED = timedelta(seconds=1)
 STYLES = ("queue", "activity", "loop", "published")
 PEER = "loop"
 APPROVER = Person("approver", "Grace", "Hopper", "")
-_NAME = re.compile(r"\b(?P<style>queue|activity|loop|published)-\d+\b")
+_NAME = re.compile(r"\b(queue|activity|loop|published)-\d+\b")
 _TOKEN = re.compile(r"taskToken=([^ ]+)")
 
 
@@ -54,7 +54,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Took:
-    """How long an execution waited for its mail, and whether it waited for somebody to poll."""
+    """How long an execution waited for its mail, and whether somebody polled when it came, or nobody had to."""
 
     seconds: float
     was_polled: bool
@@ -76,12 +76,12 @@ def report(took: dict[str, list[Took]]) -> None:
         f"From the step to the mail, {EACH} executions each in {MINUTES} minutes, to the published function in a loop:"
     )
     for style, some in took.items():
-        seconds = [one.seconds for one in some]
-        ratios = [percentile(seconds, share) / percentile(peer, share) for share in (50, 95)]
-        unpolled = sum(not one.was_polled for one in some)
+        seconds, at_once = [one.seconds for one in some], [one.seconds for one in some if one.was_polled]
+        p50, p95 = (percentile(seconds, share) / percentile(peer, share) for share in (50, 95))
+        polled = f"{percentile(at_once, 50) / percentile(peer, 50):.1f} ×" if at_once else "–"
         print(
-            f"  {style:<10} p50 {ratios[0]:7.1f} ×   p95 {ratios[1]:7.1f} ×   "
-            f"({percentile(seconds, 50):.2f} s, {percentile(seconds, 95):.2f} s; {unpolled} came while nobody polled)"
+            f"  {style:<10} p50 {p50:7.1f} ×   p95 {p95:7.1f} ×   {len(some) - len(at_once)} came while nobody polled; "
+            f"the others' p50 {polled}   ({percentile(seconds, 50):.2f} s, {percentile(seconds, 95):.2f} s)"
         )
 
 

@@ -214,7 +214,26 @@ def _person(_cloud: TestCloud) -> Callable[[str], SignedUp]:
             )  # fmt: skip
         return known[username]
 
+    sign_in.known = known  # type: ignore[attr-defined]
     return sign_in
+
+
+@pytest.fixture
+def disable(cloud: TestCloud, _person: Any) -> Iterator[Callable[[SignedUp], None]]:
+    """Return a function that disables somebody, until the test is over. Cognito revokes their tokens with it, so they
+    sign in anew for the next test."""
+    disabled: list[dict[str, str]] = []
+
+    def turn_off(person: SignedUp) -> None:
+        who = {"UserPoolId": cloud.outputs["UserPoolId"], "Username": person.username}
+        cloud.admin("cognito-idp").admin_disable_user(**who)
+        disabled.append(who)
+
+    yield turn_off
+    for who in disabled:
+        cloud.admin("cognito-idp").admin_enable_user(**who)
+        _person.known.pop(who["Username"], None)
+    credentials.forget_all()
 
 
 @pytest.fixture

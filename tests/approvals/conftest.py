@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -178,6 +179,33 @@ def workflows(cloud: TestCloud) -> Iterator[Workflows]:
     some.forget_mails()
     yield some
     cloud.end_executions()
+
+
+class Group:
+    """A group of the user pool that nobody else's test puts people into."""
+
+    def __init__(self, cloud: TestCloud) -> None:
+        self._cognito, self._pool = cloud.admin("cognito-idp"), cloud.outputs["UserPoolId"]
+        self.name = f"deciders-{uuid.uuid4().hex[:8]}"
+        self._cognito.create_group(UserPoolId=self._pool, GroupName=self.name)
+
+    def add(self, person: SignedUp) -> None:
+        who = {"UserPoolId": self._pool, "Username": person.username, "GroupName": self.name}
+        self._cognito.admin_add_user_to_group(**who)
+
+    def remove(self, person: SignedUp) -> None:
+        who = {"UserPoolId": self._pool, "Username": person.username, "GroupName": self.name}
+        self._cognito.admin_remove_user_from_group(**who)
+
+    def delete(self) -> None:
+        self._cognito.delete_group(UserPoolId=self._pool, GroupName=self.name)
+
+
+@pytest.fixture
+def deciders(cloud: TestCloud) -> Iterator[Group]:
+    some = Group(cloud)
+    yield some
+    some.delete()
 
 
 @pytest.fixture

@@ -202,13 +202,9 @@ def test_what_makes_no_sense_is_said_beside_its_field(cloud, asks, field, value,
     assert stored(cloud) == {}
 
 
-def test_somebody_who_is_disabled_cannot_be_named(cloud, asks, outsider):
-    who = {"UserPoolId": cloud.outputs["UserPoolId"], "Username": "outsider"}
-    cloud.admin("cognito-idp").admin_disable_user(**who)
-    try:
-        page = asks.post(ADD, {**NEW, "approver": "person:outsider"})
-    finally:
-        cloud.admin("cognito-idp").admin_enable_user(**who)
+def test_somebody_who_is_disabled_cannot_be_named(asks, outsider, disable):
+    disable(outsider)
+    page = asks.post(ADD, {**NEW, "approver": "person:outsider"})
     assert list(page.context["adminform"].form.errors) == ["approver"]
 
 

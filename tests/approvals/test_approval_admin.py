@@ -407,23 +407,19 @@ def test_somebody_is_asked_besides_by_their_address_and_it_is_not_stuck_any_more
     assert text(asks.get(f"{LIST}?show=stuck")).count("Nothing is stuck.") == 1
 
 
-def test_who_cannot_answer_is_refused_beside_the_field(cloud, asks, approver, rider, outsider, open_one):
-    who = {"UserPoolId": cloud.outputs["UserPoolId"], "Username": "outsider"}
-    cloud.admin("cognito-idp").admin_disable_user(**who)
-    try:
-        for name, said in [
-            ("nobody", "Nobody who may sign in has this user name or verified e-mail address."),
-            ("outsider", "Nobody who may sign in has this user name or verified e-mail address."),
-            ("", "Say who."),
-            ("rider", "Who asked for it cannot decide it."),
-            ("approver", "Grace Hopper is asked already."),
-        ]:
-            page = press(asks, open_one, "reassign", to=name)
-            assert page.status_code == 422
-            assert page.context["form"].errors == {"to": [said]}
-            assert not page_problems(page.content.decode())
-    finally:
-        cloud.admin("cognito-idp").admin_enable_user(**who)
+def test_who_cannot_answer_is_refused_beside_the_field(cloud, asks, approver, rider, outsider, open_one, disable):
+    disable(outsider)
+    for name, said in [
+        ("nobody", "Nobody who may sign in has this user name or verified e-mail address."),
+        ("outsider", "Nobody who may sign in has this user name or verified e-mail address."),
+        ("", "Say who."),
+        ("rider", "Who asked for it cannot decide it."),
+        ("approver", "Grace Hopper is asked already."),
+    ]:
+        page = press(asks, open_one, "reassign", to=name)
+        assert page.status_code == 422
+        assert page.context["form"].errors == {"to": [said]}
+        assert not page_problems(page.content.decode())
     assert len(cloud.items("approval_assignments")) == 1
     assert mails_waiting(cloud) == []
 

@@ -17,7 +17,7 @@ from approvals.approval import Problem, State, approvals, of_execution
 from approvals.assignment import How
 from approvals.deciding import AskedAnew, NotYours
 from approvals.question import NotAQuestion, read
-from tests.approvals.conftest import Workflows, until, user
+from tests.approvals.conftest import Group, Workflows, until, user
 from tests.conftest import SignedUp, TestCloud
 
 
@@ -295,8 +295,12 @@ def test_every_member_of_a_group_is_asked(
     assert approval.groups == ("operators",)
 
 
-def test_a_workflow_may_name_the_approvers_itself(workflows: Workflows, author: SignedUp, auditor: SignedUp) -> None:
-    asking.receive(question(Approvers=[f"person:{author.email}", "group:auditors"]), now=timezone.now())
+def test_a_workflow_may_name_the_approvers_itself(
+    workflows: Workflows, author: SignedUp, auditor: SignedUp, deciders: Group
+) -> None:
+    deciders.add(auditor)
+    named = [f"person:{author.email}", f"group:{deciders.name}"]
+    asking.receive(question(Approvers=named), now=timezone.now())
     [one] = [approvals.load(item) for item in workflows._cloud.items("approvals")]
     assert set(workflows.people(one.approval_id)) == {author.username, auditor.username}
 
@@ -323,16 +327,14 @@ def test_who_answers_for_somebody_away_is_asked_as_well(
     assert {mail.to for mail in workflows.mails()} == {approver.email, author.email}
 
 
-def test_a_disabled_person_is_not_asked(workflows: Workflows, cloud: TestCloud, approver: SignedUp) -> None:
-    who = {"UserPoolId": cloud.outputs["UserPoolId"], "Username": approver.username}
-    cloud.admin("cognito-idp").admin_disable_user(**who)
-    try:
-        approval = workflows.asked()
-    finally:
-        cloud.admin("cognito-idp").admin_enable_user(**who)
+def test_a_disabled_person_is_not_asked(
+    workflows: Workflows, approver: SignedUp, disable: Callable[[SignedUp], None]
+) -> None:
+    disable(approver)
+    approval = workflows.asked()
     assert approval.problem_kind is Problem.NOBODY
-    assert "disabled" in approval.problem
-    assert people.known(approver.username)
+    assert "the manager approver@example.com: not in the user pool, disabled" in approval.problem
+    assert people.known(approver.username) is None
 
 
 # --- What is no question ----------------------------------------------------------------------------------------------

@@ -108,11 +108,7 @@ def test_a_date_that_is_none_is_said(decides, approver, written):
     assert absence.find(approver.sub, now=timezone.now()) is None
 
 
-def test_somebody_who_is_disabled_answers_for_nobody(decides, cloud, settings, approver):
-    user = {"UserPoolId": settings.USER_POOL_ID, "Username": "author"}
-    cloud.admin("cognito-idp").admin_disable_user(**user)
-    try:
-        assert "Nobody who can sign in" in good(away(decides), 422)
-    finally:
-        cloud.admin("cognito-idp").admin_enable_user(**user)
+def test_somebody_who_is_disabled_answers_for_nobody(decides, approver, author, disable):
+    disable(author)
+    assert "Nobody who can sign in" in good(away(decides), 422)
     assert absence.find(approver.sub, now=timezone.now()) is None

@@ -18,7 +18,7 @@ from approvals import assignment, deciding, finishing, workflow
 from approvals.approval import Approval, Problem, State, approvals
 from approvals.deciding import AlreadyOver, NotYours, ReasonDue, Refused, TooLate, TooLong
 from portal.dynamo.table import Conflict
-from tests.approvals.conftest import Workflows, until, user
+from tests.approvals.conftest import Group, Workflows, until, user
 from tests.conftest import SignedUp, TestCloud
 
 
@@ -47,32 +47,26 @@ def test_requester_cannot_decide_what_they_asked_for(workflows: Workflows, autho
 
 
 def test_somebody_who_was_disabled_meanwhile_cannot_decide(
-    workflows: Workflows, cloud: TestCloud, approver: SignedUp
+    workflows: Workflows, approver: SignedUp, disable: Callable[[SignedUp], None]
 ) -> None:
     approval = workflows.asked()
-    who = {"UserPoolId": cloud.outputs["UserPoolId"], "Username": approver.username}
-    cloud.admin("cognito-idp").admin_disable_user(**who)
-    try:
-        with pytest.raises(NotYours):
-            decide(approval, approver)
-    finally:
-        cloud.admin("cognito-idp").admin_enable_user(**who)
+    disable(approver)
+    with pytest.raises(NotYours):
+        decide(approval, approver)
     assert workflows.approval(approval.approval_id).state is State.OPEN
 
 
 def test_who_has_left_the_group_cannot_decide_though_their_token_says_so(
-    workflows: Workflows, cloud: TestCloud, auditor: SignedUp, request_type: Callable[..., None]
+    workflows: Workflows, auditor: SignedUp, deciders: Group, request_type: Callable[..., None]
 ) -> None:
-    request_type(Approver="group:auditors")
+    deciders.add(auditor)
+    request_type(Approver=f"group:{deciders.name}")
     approval = workflows.asked()
-    who = {"UserPoolId": cloud.outputs["UserPoolId"], "Username": auditor.username, "GroupName": "auditors"}
-    cloud.admin("cognito-idp").admin_remove_user_from_group(**who)
-    try:
-        with pytest.raises(NotYours):
-            decide(approval, auditor, "auditors")
-    finally:
-        cloud.admin("cognito-idp").admin_add_user_to_group(**who)
-    assert decide(approval, auditor, "auditors").state is State.APPROVED
+    deciders.remove(auditor)
+    with pytest.raises(NotYours):
+        decide(approval, auditor, deciders.name)
+    deciders.add(auditor)
+    assert decide(approval, auditor, deciders.name).state is State.APPROVED
 
 
 def test_an_id_that_cannot_be_asks_no_table(cloud: TestCloud) -> None:

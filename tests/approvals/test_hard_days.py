@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -31,7 +31,7 @@ from approvals.models import promotion
 from approvals.workflow import Task
 from portal import aws
 from portal.accounts.models import User
-from tests.approvals.conftest import Workflows, until, user
+from tests.approvals.conftest import Group, Workflows, until, user
 from tests.conftest import SignedUp, TestCloud
 
 ASKED_BY_AUTHOR = {"managerEmailAddress": "approver@example.com", "employeeName": "Ada", "requester": "author"}
@@ -49,36 +49,6 @@ def decided(approval: Approval, person: SignedUp, *groups: str) -> Approval:
     return deciding.decide(
         approval.approval_id, State.APPROVED, reason="", by=user(person, *groups), now=timezone.now()
     )
-
-
-@pytest.fixture
-def leave_group(cloud: TestCloud) -> Iterator[Callable[[SignedUp, str], None]]:
-    """Return a function that takes somebody out of a group, until the test is over."""
-    left: list[dict[str, str]] = []
-
-    def leave(person: SignedUp, group: str) -> None:
-        who = {"UserPoolId": cloud.outputs["UserPoolId"], "Username": person.username, "GroupName": group}
-        cloud.admin("cognito-idp").admin_remove_user_from_group(**who)
-        left.append(who)
-
-    yield leave
-    for who in left:
-        cloud.admin("cognito-idp").admin_add_user_to_group(**who)
-
-
-@pytest.fixture
-def disable(cloud: TestCloud) -> Iterator[Callable[[SignedUp], None]]:
-    """Return a function that disables somebody, until the test is over."""
-    done: list[dict[str, str]] = []
-
-    def turn_off(person: SignedUp) -> None:
-        who = {"UserPoolId": cloud.outputs["UserPoolId"], "Username": person.username}
-        cloud.admin("cognito-idp").admin_disable_user(**who)
-        done.append(who)
-
-    yield turn_off
-    for who in done:
-        cloud.admin("cognito-idp").admin_enable_user(**who)
 
 
 # --- Answers ----------------------------------------------------------------------------------------------------------
@@ -240,15 +210,16 @@ def test_who_has_left_the_group_gets_no_more_mails_and_has_nothing_in_the_inbox(
     workflows: Workflows,
     auditor: SignedUp,
     request_type: Callable[..., None],
-    leave_group: Callable[[SignedUp, str], None],
+    deciders: Group,
 ) -> None:
-    request_type(Approver="group:auditors")
+    deciders.add(auditor)
+    request_type(Approver=f"group:{deciders.name}")
     workflows.asked()
-    leave_group(auditor, "auditors")
+    deciders.remove(auditor)
     workflows.forget_mails()
     workflows.watch(timezone.now() + timedelta(hours=13))
     workflows.work("approval-mails")
-    assert workflows.mails() == []
+    assert auditor.email not in [mail.to for mail in workflows.mails()]
     assert assignment.inbox(auditor.sub).records == []
 
 
@@ -257,15 +228,16 @@ def test_who_answers_for_a_former_member_does_not_decide(
     auditor: SignedUp,
     outsider: SignedUp,
     request_type: Callable[..., None],
-    leave_group: Callable[[SignedUp, str], None],
+    deciders: Group,
 ) -> None:
-    request_type(Approver="group:auditors")
+    deciders.add(auditor)
+    request_type(Approver=f"group:{deciders.name}")
     now = timezone.now()
     delegate = people.known("outsider")
     assert delegate
     delegating.go_away(user(auditor), delegate, from_at=now, until_at=now + timedelta(days=2), now=now)
     approval = workflows.asked()
-    leave_group(auditor, "auditors")
+    deciders.remove(auditor)
     with pytest.raises(deciding.NotYours):
         decided(approval, outsider)
 
@@ -299,16 +271,12 @@ def test_what_waits_is_handed_over_when_an_absence_begins(
 
 
 def test_a_late_answer_of_a_member_who_was_not_listed_is_told(
-    workflows: Workflows, cloud: TestCloud, auditor: SignedUp, request_type: Callable[..., None]
+    workflows: Workflows, auditor: SignedUp, deciders: Group, request_type: Callable[..., None]
 ) -> None:
-    request_type(Approver="group:auditors")
-    who = {"UserPoolId": cloud.outputs["UserPoolId"], "Username": "auditor", "GroupName": "auditors"}
-    cloud.admin("cognito-idp").admin_remove_user_from_group(**who)
-    try:
-        approval = workflows.asked()
-    finally:
-        cloud.admin("cognito-idp").admin_add_user_to_group(**who)
-    decided(approval, auditor, "auditors")
+    request_type(Approver=f"group:{deciders.name}")
+    approval = workflows.asked()
+    deciders.add(auditor)
+    decided(approval, auditor, deciders.name)
     workflows.stop(approval.execution_arn or "")
     workflows.work("approval-answers", "approval-mails")
     assert [mail.to for mail in workflows.mails()] == [auditor.email]

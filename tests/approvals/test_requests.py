@@ -110,11 +110,22 @@ def test_a_type_that_is_not_enabled_is_not_found(cloud: TestCloud) -> None:
     assert request_type("no-such-thing") is None
 
 
+def test_nobody_floods_others_with_requests(
+    workflows: Workflows, rider: SignedUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "MOST_AN_HOUR", 2)
+    for key in ("one", "two"):
+        ask(rider, key=key)
+    with pytest.raises(NotPossible, match="within an hour"):
+        ask(rider, key="three")
+
+
 def test_asking_costs_so_many_calls(workflows: Workflows, cloud: TestCloud, rider: SignedUp) -> None:
     cloud.forget_calls()
     ask(rider)
     assert dict(cloud.calls()) == {
         ("cognito-idp", "AdminGetUser"): 2,  # who asks, and their manager
+        ("dynamodb", "Query"): 1,  # how much they have asked for lately
         ("dynamodb", "TransactWriteItems"): 1,
         ("stepfunctions", "StartExecution"): 1,
     }

@@ -13,7 +13,7 @@ from approvals import deciding, requests, tasks, watching
 from approvals.approval import Approval, Problem, State
 from approvals.assignment import How
 from approvals.models import promotion
-from tests.approvals.conftest import Workflows, user
+from tests.approvals.conftest import Group, Workflows, user
 from tests.conftest import SignedUp, TestCloud
 
 
@@ -113,18 +113,15 @@ def test_an_execution_that_is_gone_is_found_without_any_event(workflows: Workflo
 
 
 def test_who_came_into_the_group_later_is_asked_with_the_reminder(
-    workflows: Workflows, cloud: TestCloud, rider: SignedUp, request_type: Callable[..., None]
+    workflows: Workflows, rider: SignedUp, auditor: SignedUp, deciders: Group, request_type: Callable[..., None]
 ) -> None:
-    request_type(Approver="group:auditors", ReminderHours=2)
+    deciders.add(auditor)
+    request_type(Approver=f"group:{deciders.name}", ReminderHours=2)
     approval = workflows.asked()
-    who = {"UserPoolId": cloud.outputs["UserPoolId"], "Username": rider.username, "GroupName": "auditors"}
-    cloud.admin("cognito-idp").admin_add_user_to_group(**who)
-    try:
-        watched(workflows, 2.1, approval.asked_at)
-    finally:
-        cloud.admin("cognito-idp").admin_remove_user_from_group(**who)
-    assert workflows.people(approval.approval_id)["rider"].group == "auditors"
-    assert rider.email in [mail.to for mail in workflows.mails()]
+    deciders.add(rider)
+    watched(workflows, 2.1, approval.asked_at)
+    assert workflows.people(approval.approval_id)["rider"].group == deciders.name
+    assert {mail.to for mail in workflows.mails()} == {rider.email, auditor.email}
 
 
 def test_one_that_cannot_be_looked_after_does_not_keep_the_others_waiting(
