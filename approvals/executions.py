@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
 
 from approvals import finishing, queue, requests, workflow
-from approvals.approval import Approval, State, of_execution
+from approvals.approval import Approval, State, approvals, id_of, of_execution
 from approvals.models import PROMOTION
 from approvals.workflow import Task
 
@@ -39,9 +40,17 @@ def _close(approval: Approval, *, now: datetime) -> None:
         finishing.expire(approval.approval_id, token, now=now)
 
 
-def any_running(state_machine_arn: str) -> bool:
-    """Tell whether an execution of a state machine runs: one call."""
-    return bool(workflow.executions(state_machine_arn, status="RUNNING").executions)
+def any_unasked() -> bool:
+    """Tell whether an execution runs that may wait for its activity's task to be taken: one call for each state
+    machine, and one for what those of the portal's own have asked already."""
+    page = workflow.executions(settings.MANUAL_PROMOTION_STATE_MACHINE_ARN, status="RUNNING")
+    own = [id_of(one.arn, PROMOTION, 0) for one in page.executions]
+    waiting = sum(one.is_open for one in approvals.find_many((one,) for one in own))
+    return (
+        bool(page.more)
+        or waiting < len(own)
+        or any(workflow.executions(arn, status="RUNNING").executions for arn in settings.ACTIVITY_STATE_MACHINE_ARNS)
+    )
 
 
 @sensitive_variables()

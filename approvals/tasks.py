@@ -59,11 +59,9 @@ def watch(event: Mapping[str, Any], context: Any) -> None:
 @sensitive_variables()
 def poll_activities(event: Mapping[str, Any], context: Any) -> None:
     """Take what workflows ask with an activity, and put it into the queue of those that ask by themselves. Where none
-    runs that could ask, nobody waits a minute for it."""
-    if not executions.any_running(settings.MANUAL_PROMOTION_STATE_MACHINE_ARN):
-        return
+    runs that has not asked yet, nobody waits a minute for it."""
     until = time.monotonic() + _LAST_POLL_SECONDS
-    while time.monotonic() < until:
+    while time.monotonic() < until and executions.any_unasked():
         task = workflow.take(settings.MANUAL_STEP_ARN, worker="portico")
         if task is None:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -120,6 +121,34 @@ def test_nothing_is_polled_for_where_no_execution_runs(workflows: Workflows, clo
     cloud.forget_calls()
     tasks.poll_activities({}, Context())
     assert dict(cloud.calls()) == {("stepfunctions", "ListExecutions"): 1}
+
+
+def test_nothing_is_polled_for_where_all_that_runs_has_asked(workflows: Workflows, cloud: TestCloud) -> None:
+    arn = by_activity(workflows)
+    until(lambda: "ActivityScheduled" in workflows.kinds(arn))
+    assert executions.any_unasked()
+    task = workflow.take(settings.MANUAL_STEP_ARN, worker="portico")
+    assert task
+    executions.ask(task)
+    assert executions.any_unasked(), "it is in the queue only"
+    approval = workflows.question_of(arn)
+    cloud.forget_calls()
+    tasks.poll_activities({}, Context())
+    assert dict(cloud.calls()) == {("stepfunctions", "ListExecutions"): 1, ("dynamodb", "BatchGetItem"): 1}
+    # The workflow has given up, and there is a new task to take.
+    workflows.wait_in_vain()
+    workflows.watch(approval.asked_at + timedelta(minutes=61))
+    assert executions.any_unasked()
+
+
+def test_other_teams_state_machines_are_polled_for_while_they_run(
+    workflows: Workflows, cloud: TestCloud, settings: Any
+) -> None:
+    assert not executions.any_unasked()
+    workflows.start({"managerEmailAddress": "approver@example.com", "employeeName": "Ada"})
+    assert not executions.any_unasked()
+    settings.ACTIVITY_STATE_MACHINE_ARNS = [settings.PROMOTION_STATE_MACHINE_ARN]
+    assert executions.any_unasked()
 
 
 def test_two_pollers_at_once_share_the_tasks(workflows: Workflows) -> None:
