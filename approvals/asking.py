@@ -133,7 +133,7 @@ def _ended_before_it_asked(was: Approval, question: Question, *, now: datetime) 
     """Give a question its answer whose request was withdrawn, cancelled or stopped before it came."""
     if not was.is_answered:
         return was
-    again = was.over(was.state, now=now, task_token=question.task_token, finished_at=None)
+    again = was.over(was.state, now=now, task_token=question.task_token, finished_at=None, sent_at=None)
     approvals.replace(again, was=was)
     finishing.finish(again.approval_id, now=now)
     return again

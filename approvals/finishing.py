@@ -25,7 +25,14 @@ def finish(approval_id: str, *, now: datetime) -> Approval:
     approval = approvals.get(approval_id, consistent=True)
     if not approval.is_over or approval.finished_at:
         return approval
-    if approval.is_answered and not _tell_workflow(approval, now=now):
+    may_have = approval.sent_at is not None
+    if not may_have:
+        # Before it is sent: whoever comes after a crash knows that it may have arrived.
+        try:
+            approvals.replace(approval.model_copy(update={"sent_at": now}), was=approval)
+        except Conflict:
+            return approval  # somebody else is at it; the schedule sees to it that they come to the end
+    if approval.is_answered and not _tell_workflow(approval, may_have=may_have, now=now):
         approval = _too_late(approval, now=now)
     assignment.close(approval_id, round=approval.round)
     _tell_people(approval)
@@ -50,20 +57,14 @@ def _expired(approval: Approval, token: str, *, now: datetime) -> Approval | Non
     return approval.over(State.EXPIRED, now=now).unstuck()
 
 
-def _tell_workflow(approval: Approval, *, now: datetime) -> bool:
-    """Give a workflow its answer, and return whether it has it. Raises aws.Busy where that cannot be told yet."""
+def _tell_workflow(approval: Approval, *, may_have: bool, now: datetime) -> bool:
+    """Give a workflow its answer, which it may have already, and return whether it has it. Raises aws.Busy where that
+    cannot be told yet."""
     token = approval.task_token
     if token is None:
         # It was ended before it was asked: the workflow has hardly begun.
         workflow.stop(approval.execution_arn or "", error=ERRORS[approval.state], cause=_cause(approval))
         return True
-    was_sent = approval.sent_at is not None
-    if not was_sent:
-        # Before it is sent: whoever comes after a crash knows that it may have arrived.
-        try:
-            approvals.replace(approval.model_copy(update={"sent_at": now}), was=approval)
-        except Conflict as error:
-            raise aws.Busy from error  # somebody else is at it
     try:
         if approval.state is State.APPROVED:
             workflow.succeed(token, answer(approval))
@@ -71,7 +72,7 @@ def _tell_workflow(approval: Approval, *, now: datetime) -> bool:
             workflow.fail(token, error=ERRORS[approval.state], cause=_cause(approval))
     except workflow.Gone as error:
         # Of an answer that it has already, Step Functions says the same as of one that is too late.
-        return _has_arrived(approval, may_have=was_sent or not error.is_first_try, now=now)
+        return _has_arrived(approval, may_have=may_have or not error.is_first_try, now=now)
     return True
 
 

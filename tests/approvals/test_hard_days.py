@@ -112,7 +112,10 @@ def test_two_who_deliver_at_once_and_a_history_that_lags_lose_no_answer(
     workflows: Workflows, approver: SignedUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     approval = workflows.asked()
-    finishing._tell_workflow(decided(approval, approver), now=timezone.now())
+    now = timezone.now()
+    done = decided(approval, approver)
+    approvals.replace(done.model_copy(update={"sent_at": now}), was=done)
+    finishing._tell_workflow(done, may_have=False, now=now)
     monkeypatch.setattr(workflow, "has", lambda *args, **kwargs: False)
     with pytest.raises(aws.Busy):
         finishing.finish(approval.approval_id, now=timezone.now())
