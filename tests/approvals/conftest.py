@@ -175,6 +175,7 @@ class Workflows:
 
 @pytest.fixture
 def workflows(cloud: TestCloud) -> Iterator[Workflows]:
+    cloud.end_executions()
     some = Workflows(cloud)
     some.forget_mails()
     yield some

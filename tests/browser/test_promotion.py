@@ -138,8 +138,8 @@ def test_a_workflow_that_times_out_while_the_page_is_open_is_told_of_there(
     workflows: Workflows,
     approver: SignedUp,
 ) -> None:
-    approval = workflows.asked()
-    open_from_mail(second_page, approver, "approve", "Ada")
+    approval = workflows.asked({"managerEmailAddress": approver.email, "employeeName": "Annie Easley"})
+    open_from_mail(second_page, approver, "approve", "Annie Easley")
     workflows.stop(approval.execution_arn)
     second_page.get_by_role("button", name="Approve").click()
     expect(second_page.get_by_text("does not wait for an answer any longer").first).to_be_visible()
