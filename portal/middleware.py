@@ -14,7 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.cache import patch_vary_headers
 
-from portal.dynamo.client import deadline
+from portal.aws_json import deadline
 
 REQUEST_SECONDS = 20  # API Gateway gives up after 29
 

@@ -1,93 +1,32 @@
-"""A DynamoDB client for the calls that every request makes, at a third of the CPU that botocore's client takes.
-
-DynamoDB's wire format is the JSON that the portal builds and reads anyway, so nothing is lost by not walking it
-through botocore's service model. botocore still signs and finds and renews the credentials; urllib3 speaks HTTP.
-docs/decisions/0007-own-dynamodb-client.md has the measurements.
+"""DynamoDB: the calls that every request makes.
 
 Reference: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html
 """
 
 from __future__ import annotations
 
-import copy
-import json
-import math
-import os
-import random
-import ssl
-import time
 import uuid
-import zlib
-from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any
 
-import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
-from botocore.httpsession import get_cert_path
-from botocore.session import Session
+from botocore.exceptions import ClientError
 
-# A call is tried three times, as long as the request has time.
-TRIES = 3
-CONNECT_SECONDS, READ_SECONDS = 2.0, 5.0
-PAUSE_SECONDS = 0.05
-
-# When the request at hand must be answered, by time.monotonic(); None outside of requests.
-deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
-
-_THROTTLED = frozenset(
-    {
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "Throttling",
-        "ThrottlingException",
-        # Somebody else's transaction has the item, for some milliseconds.
-        "TransactionConflictException",
-        "TransactionInProgressException",
-    }
-)
+from portal.aws_json import AwsJson
 
 
-class DynamoDB:
-    """The calls, named and shaped as in boto3, with DynamoDB's attribute values; but binary attributes stay base64.
+class DynamoDB(AwsJson):
+    """The calls, named and shaped as in boto3, with DynamoDB's attribute values; but binary attributes stay base64."""
 
-    They raise what boto3's raise: ClientError, or HTTPClientError where no answer came.
-    """
-
-    def __init__(self, session: Session) -> None:
-        region = session.get_config_variable("region")
-        suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-        self._url = (
-            os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")
-            or os.environ.get("AWS_ENDPOINT_URL")
-            or f"https://dynamodb.{region}.{suffix}"
-        ).rstrip("/") + "/"
-        credentials = session.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
-        self._credentials, self._region = credentials, region
-        # Is called with AWS's name of each error that AWS answers.
-        self.on_error: Callable[[str], None] | None = None
-        address = urllib3.util.parse_url(self._url)
-        if address.scheme == "https":
-            # One context for all connections: reading the certificates takes 20 ms.
-            bundle = os.environ.get("AWS_CA_BUNDLE") or get_cert_path(True)
-            self._pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
-                address.host or "", address.port, maxsize=64, ssl_context=ssl.create_default_context(cafile=bundle)
-            )
-        else:
-            self._pool = urllib3.HTTPConnectionPool(address.host or "", address.port, maxsize=64)
-
-    def signing_as(self, credentials: Credentials) -> DynamoDB:
-        """Return a client of somebody else's credentials, which shares this one's connections."""
-        other = copy.copy(self)
-        other._credentials = credentials
-        other.on_error = None
-        return other
+    service = host = "dynamodb"
+    target, version = "DynamoDB_20120810", "1.0"
+    passing = frozenset(
+        {
+            "LimitExceededException",
+            "ProvisionedThroughputExceededException",
+            # Somebody else's transaction has the item, for some milliseconds.
+            "TransactionConflictException",
+            "TransactionInProgressException",
+        }
+    )
 
     def get_item(self, **parameters: Any) -> dict[str, Any]:
         return self._call("GetItem", parameters)
@@ -114,77 +53,10 @@ class DynamoDB:
         # The token stays the same over all tries: what a lost reply hides is not done twice.
         return self._call("TransactWriteItems", {"ClientRequestToken": str(uuid.uuid4()), **parameters})
 
-    def _call(self, action: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        body = json.dumps(parameters).encode()
-        for tries in range(1, TRIES + 1):
-            # Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
-            pause = random.uniform(0, PAUSE_SECONDS * 2**tries)  # noqa: S311
-            is_last = tries == TRIES
-            try:
-                return self._try(action, body)
-            except ClientError as error:
-                if is_last or not _is_passing(error) or _seconds_left() < pause:
-                    raise
-            except urllib3.exceptions.HTTPError as error:
-                if is_last or _seconds_left() < pause:
-                    raise HTTPClientError(error=error) from error
-            time.sleep(pause)
-        raise AssertionError
-
-    def _try(self, action: str, body: bytes) -> dict[str, Any]:
-        left = _seconds_left()
-        if left <= 0:
-            raise HTTPClientError(error="the request's time is up")
-        timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=min(READ_SECONDS, left))
-        headers = {
-            "Content-Type": "application/x-amz-json-1.0",
-            "X-Amz-Target": f"DynamoDB_20120810.{action}",
-        }
-        request = AWSRequest("POST", self._url, headers=headers, data=body)
-        # Frozen: key, secret and token of one and the same renewal.
-        SigV4Auth(self._credentials.get_frozen_credentials(), "dynamodb", self._region).add_auth(request)
-        answer = self._pool.urlopen(
-            "POST", "/", body, dict(request.headers.items()), retries=False, redirect=False, timeout=timeout
-        )
-        checksum = answer.headers.get("x-amz-crc32")
-        if checksum and int(checksum) != zlib.crc32(answer.data):
-            raise urllib3.exceptions.ProtocolError("The answer was damaged on its way.")
-        try:
-            content = json.loads(answer.data)
-        except ValueError:
-            content = {}
-        if answer.status == 200:
-            return content  # type: ignore[no-any-return]
-        described = _described(content, answer)
-        if self.on_error:
-            self.on_error(described["Error"]["Code"])
-        raise ClientError(described, action)
-
-
-def _seconds_left() -> float:
-    until = deadline.get()
-    return math.inf if until is None else until - time.monotonic()
-
-
-def _described(content: dict[str, Any], answer: urllib3.BaseHTTPResponse) -> Any:
-    """Return an error's answer in boto3's shape."""
-    return {
-        **content,
-        "Error": {
-            "Code": content.get("__type", str(answer.status)).rpartition("#")[2],
-            "Message": content.get("message") or content.get("Message") or "",
-        },
-        "ResponseMetadata": {
-            "HTTPStatusCode": answer.status,
-            "RequestId": answer.headers.get("x-amzn-RequestId", ""),
-        },
-    }
-
-
-def _is_passing(error: ClientError) -> bool:
-    answer: Any = error.response
-    if answer["ResponseMetadata"]["HTTPStatusCode"] >= 500 or answer["Error"]["Code"] in _THROTTLED:
-        return True
-    # A transaction that met another one: where that is all, it passes.
-    reasons = {one.get("Code", "None") for one in answer.get("CancellationReasons", ())}
-    return "TransactionConflict" in reasons and reasons <= {"None", "TransactionConflict"}
+    def _is_passing(self, error: ClientError) -> bool:
+        if super()._is_passing(error):
+            return True
+        # A transaction that met another one: where that is all, it passes.
+        answer: Any = error.response
+        reasons = {one.get("Code", "None") for one in answer.get("CancellationReasons", ())}
+        return "TransactionConflict" in reasons and reasons <= {"None", "TransactionConflict"}

@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.conf import settings
 
-from portal import aws
-from portal.dynamo import client as client_module
+from portal import aws, aws_json
 from portal.dynamo.client import DynamoDB
 
 
@@ -129,7 +128,7 @@ def test_a_wrong_request_is_not_tried_again(cloud, clients):
 
 
 def test_a_call_that_hangs_ends_with_the_timeout(cloud, clients, monkeypatch):
-    monkeypatch.setattr(client_module, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(aws_json, "READ_SECONDS", 0.2)
     impatient = DynamoDB(aws.session())
     cloud.faults.add(service="dynamodb", action="GetItem", kind="delay", delay_seconds=1, times=3)
     started = time.monotonic()
@@ -141,7 +140,7 @@ def test_a_call_that_hangs_ends_with_the_timeout(cloud, clients, monkeypatch):
 
 def test_nothing_is_tried_past_the_requests_deadline(cloud, clients):
     cloud.faults.add(service="dynamodb", action="GetItem", kind="delay", delay_seconds=2, times=3)
-    token = client_module.deadline.set(time.monotonic() + 0.3)
+    token = aws_json.deadline.set(time.monotonic() + 0.3)
     try:
         started = time.monotonic()
         for _ in range(2):
@@ -150,7 +149,7 @@ def test_nothing_is_tried_past_the_requests_deadline(cloud, clients):
             assert aws.is_transient(failure.value)
         assert time.monotonic() - started < 1.5
     finally:
-        client_module.deadline.reset(token)
+        aws_json.deadline.reset(token)
     assert cloud.faults.hits()[0]["hits"] == 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError
 
-import portal.dynamo.client
+import portal.aws_json
 from portal import aws
 from rides.dispatch import NoneFree, cancel, find_ride, history, request_ride
 from rides.ride import Ride, Stage
@@ -25,7 +25,7 @@ WRITE, READ, GET = "TransactWriteItems", "Query", "GetItem"
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Wait for a reply for a moment only, so that a test of timeouts takes no seconds."""
-    monkeypatch.setattr(portal.dynamo.client, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(portal.aws_json, "READ_SECONDS", 0.2)
     aws.client.cache_clear()
     yield
     aws.client.cache_clear()
