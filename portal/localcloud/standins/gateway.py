@@ -7,6 +7,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from portal.localcloud.standins import appstream_control
+from portal.localcloud.standins.appstream_cbor import in_cbor
+from portal.localcloud.standins.appstream_control import ControlMalformed
+from portal.localcloud.standins.appstream_protocols import Protocol
+from portal.localcloud.standins.appstream_records import Records
+from portal.localcloud.standins.appstream_streaming import PREFIX as STREAMING_PREFIX
 from portal.localcloud.standins.aws_calls import CallCounter, identify
 from portal.localcloud.standins.console import PATH as CONSOLE_PATH
 from portal.localcloud.standins.console import Console
@@ -24,9 +30,10 @@ Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None
 
 CONTROL_PREFIX = "/_portico/"
 # Paths without a signature: a web page in the same browser must not reach them (reset, faults, mails).
-UNSIGNED_PREFIXES = (CONTROL_PREFIX, "/_ministack/", "/_localstack/")
+UNSIGNED_PREFIXES = (CONTROL_PREFIX, "/_ministack/", "/_localstack/", STREAMING_PREFIX)
 # Where Cognito's pages are. MiniStack's own sign people in with less than a password: none of them is reached.
 HOSTED_UI_PREFIXES = ("/oauth2/", "/saml2/", "/login", "/logout")
+OPEN_PREFIXES = (SAML_PROVIDER_PREFIX, STREAMING_PREFIX)
 USER_INFO_PATHS = ("/oauth2/userInfo", "/oauth2/userinfo")
 
 
@@ -41,6 +48,7 @@ class Gateway:
         pages: Pages,
         launches: AskedLaunches,
         workflows: Workflows,
+        streaming: Records,
     ) -> None:
         self._cloud = cloud
         self._snapshots = snapshots
@@ -48,6 +56,7 @@ class Gateway:
         self._pages = pages
         self._launches = launches
         self._workflows = workflows
+        self._streaming = streaming
         self._calls = CallCounter()
         self._faults = FaultList()
 
@@ -60,8 +69,8 @@ class Gateway:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         path: str = scope["path"]
-        if path.startswith(SAML_PROVIDER_PREFIX) and _is_addressed_here(headers):
-            # Other sites send people here: that is what it is for.
+        if path.startswith(OPEN_PREFIXES) and _is_addressed_here(headers):
+            # Other sites send people here: that is what they are for.
             await self._serve(scope, headers, receive, send)
         elif path.startswith(UNSIGNED_PREFIXES) and not _from_this_machine(headers):
             await answer(send, _json(403, {"message": "other web sites may not use the local cloud"}))
@@ -89,7 +98,8 @@ class Gateway:
         if fault is not None and fault.kind in ("throttle", "error"):
             # The request is read to its end first: a client still sending would see a reset, not the answer.
             await read_body(receive)
-            await answer(send, error_reply("throttle" if fault.kind == "throttle" else "error", call, fault.code))
+            reply = error_reply("throttle" if fault.kind == "throttle" else "error", call, fault.code)
+            await answer(send, in_cbor(reply) if Protocol.of(headers).is_cbor else reply)
             return
         if fault is not None and fault.kind == "delay":
             await asyncio.sleep(fault.delay_seconds)
@@ -123,7 +133,7 @@ class Gateway:
         if page is not None:
             request = Request.read(method, path, scope["query_string"], headers, await read_body(receive))
             await answer(send, await asyncio.to_thread(page, request))
-        elif path.startswith((*HOSTED_UI_PREFIXES, SAML_PROVIDER_PREFIX)) and path not in USER_INFO_PATHS:
+        elif path.startswith((*HOSTED_UI_PREFIXES, *OPEN_PREFIXES)) and path not in USER_INFO_PATHS:
             await answer(send, _json(404, {"message": f"no {method} {path}"}))
         else:
             await self._cloud(scope, receive, send)
@@ -157,6 +167,16 @@ class Gateway:
                 return _json(200, {"forgotten": forgotten})
             case "POST", "executions":
                 return self._elapse(body)
+            case "GET", "streaming":
+                return _json(200, appstream_control.shown(self._streaming))
+            case "POST", "streaming":
+                try:
+                    return _json(200, appstream_control.changed(self._streaming, body))
+                except ControlMalformed as wrong:
+                    return _json(400, {"message": str(wrong)})
+            case "DELETE", "streaming":
+                self._streaming.forget()
+                return _json(200, appstream_control.shown(self._streaming))
             case "POST", "launches":
                 try:
                     launched = self._launches.answer(body)

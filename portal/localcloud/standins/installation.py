@@ -43,6 +43,9 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
         trail_lookup,
         web_identities,
     )
+    from portal.localcloud.standins.appstream import AppStream
+    from portal.localcloud.standins.appstream_resources import Resources
+    from portal.localcloud.standins.appstream_streaming import Streaming
     from portal.localcloud.standins.cognito_calls import CognitoCalls
     from portal.localcloud.standins.cognito_federation import Federation
     from portal.localcloud.standins.cognito_hosted_ui import HostedUi
@@ -94,6 +97,9 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
     saml_roles.install(sts_calls)
     event_targets.install()
     workflows = Workflows(settings.secret_access_key, on_change=snapshots.note_write)
+    appstream = AppStream(f"http://127.0.0.1:{settings.port}", on_change=snapshots.note_write)
+    snapshots.keep("portico-streaming", appstream.records.as_json, appstream.records.load)
+    Resources(appstream)
     ec2_calls = Ec2Calls()
     networks = Networks(ec2_calls)
     launches = Launches(ec2_calls, networks)
@@ -107,4 +113,5 @@ def install_all(settings: "ServerSettings", state_dir: Path) -> "Gateway":
     saml_provider = SamlProvider(settings.port, settings.keys_dir or state_dir)
     token_endpoint, federation = TokenEndpoint(hosted_ui), Federation(hosted_ui)
     pages = {**hosted_ui.pages(), **token_endpoint.pages(), **federation.pages(), **saml_provider.pages()}
-    return Gateway(app.app, snapshots, Console(), pages, asked_launches, workflows)
+    pages |= Streaming(appstream.records).pages()
+    return Gateway(app.app, snapshots, Console(), pages, asked_launches, workflows, appstream.records)

@@ -82,9 +82,9 @@ class Snapshots:
             module_with("ministack.services.ses", "_sent_emails"),
         )
         # What MiniStack leaves out of its state: temporary credentials and the mails that were sent.
-        self._forgotten: dict[str, Callable[[], Any]] = {
-            "portico-sessions": lambda: sts._sessions,
-            "portico-mails": lambda: ses._sent_emails,
+        self._kept: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
+            "portico-sessions": (lambda: sts._sessions, sts._sessions.update),
+            "portico-mails": (lambda: ses._sent_emails, ses._sent_emails.update),
         }
         self._tables = TableSnapshots()
         self._digests: dict[str, bytes] = {}
@@ -93,6 +93,10 @@ class Snapshots:
         self._saved_at = 0.0
         self._save_took = 0.0
         self._saves = 0
+
+    def keep(self, name: str, get_state: Callable[[], Any], load: Callable[[Any], None]) -> None:
+        """Save what get_state returns under a name of our own, and load it at the next start."""
+        self._kept[name] = get_state, load
 
     def note_request(self, method: str, action: str) -> None:
         """Take note that a call was answered, so that the next save is not skipped if it wrote."""
@@ -137,7 +141,7 @@ class Snapshots:
         async def send_and_start(message: Any) -> None:
             nonlocal saving
             if message["type"] == "lifespan.startup.complete":
-                self._load_forgotten()
+                self._load_kept()
                 self._running_mark.write_text(str(time.time()))
                 saving = asyncio.create_task(self._save_regularly())
             await send(message)
@@ -209,7 +213,8 @@ class Snapshots:
     def _capture(self) -> dict[str, bytes]:
         """Return every loaded service's state in MiniStack's own file format, by file name without .json."""
         contents = {}
-        for name, get_state in [*self._app._build_persistence_save_dict().items(), *self._forgotten.items()]:
+        kept = {name: get_state for name, (get_state, _load) in self._kept.items()}
+        for name, get_state in [*self._app._build_persistence_save_dict().items(), *kept.items()]:
             for attempts_left in (2, 1, 0):
                 try:
                     content = self._encode(name, get_state)
@@ -238,9 +243,11 @@ class Snapshots:
         )
         return document.encode()
 
-    def _load_forgotten(self) -> None:
-        for name, get_store in self._forgotten.items():
-            get_store().update(self._persistence.load_state(name) or {})
+    def _load_kept(self) -> None:
+        for name, (_get_state, load) in self._kept.items():
+            state = self._persistence.load_state(name)
+            if state:
+                load(state)
 
     @staticmethod
     def _install(staged: Path, services: Path) -> None:
