@@ -20,7 +20,8 @@ DEPLOYED := PORTICO_SECRET_KEY=$$(head -c 40 /dev/urandom | base64 | tr -d '\n')
 	PORTICO_POLICY_RUNS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/runs \
 	PORTICO_LAUNCHES_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/launches \
 	PORTICO_APPROVALS_TABLE=approvals PORTICO_APPROVAL_ASSIGNMENTS_TABLE=assignments PORTICO_APPROVAL_LINKS_TABLE=links \
-	PORTICO_REQUEST_TYPES_TABLE=types PORTICO_ABSENCES_TABLE=absences \
+	PORTICO_REQUEST_TYPES_TABLE=types PORTICO_ABSENCES_TABLE=absences PORTICO_STREAMING_APPLICATIONS_TABLE=applications \
+	PORTICO_STREAMING_LAUNCHES_TABLE=launches \
 	PORTICO_APPROVALS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/approvals \
 	PORTICO_APPROVAL_MAILS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/approval-mails \
 	PORTICO_APPROVAL_ANSWERS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/approval-answers \

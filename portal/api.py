@@ -27,6 +27,7 @@ from portal.accounts.aws_credentials_api import router as aws_credentials
 from portal.dynamo.table import BadCursor
 from portal.errors import Failure
 from portal.middleware import reference
+from portal.streaming.api import router as streaming
 from rides.api import router as rides
 
 JSON = "application/json"
@@ -97,7 +98,7 @@ def json_only(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 api = Api(
     title="Portico",
     version="1",
-    description="Ask for unicorns, keep documents, make PDFs, answer approvals. "
+    description="Ask for unicorns, keep documents, make PDFs, answer approvals, start applications. "
     "Sign in with an ID token of the user pool.",
     auth=Caller(),
     parser=StrictJson(),
@@ -180,3 +181,4 @@ api.add_router("/api/aws-credentials", aws_credentials)
 api.add_router("/documents", documents)
 api.add_router("/preview", preview)
 api.add_router("/approvals", approvals)
+api.add_router("/streaming-url", streaming)

@@ -14,6 +14,7 @@ from botocore.exceptions import ConnectionError as NotConnected
 from django.conf import settings
 
 from portal.dynamo.client import DynamoDB
+from portal.streaming.client import AppStream
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail import CloudTrailClient
@@ -59,6 +60,7 @@ _TRANSIENT_CODES = frozenset(
         "InternalFailure",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "RequestLimitExceededException",
         "RequestThrottled",
         "RequestTimeout",
         "RequestTimeoutException",
@@ -105,6 +107,8 @@ def _boto3() -> Any:
 @overload
 def client(service: Literal["dynamodb"]) -> DynamoDB: ...
 @overload
+def client(service: Literal["appstream"]) -> AppStream: ...
+@overload
 def client(service: Literal["cognito-idp"]) -> CognitoIdentityProviderClient: ...
 @overload
 def client(service: Literal["cognito-identity"]) -> CognitoIdentityClient: ...
@@ -127,6 +131,8 @@ def client(service: str) -> Any:
     """Return the process's client of an AWS service, e.g. "dynamodb"."""
     if service == "dynamodb":
         return DynamoDB(session())
+    if service == "appstream":
+        return AppStream(session())
     with _making:
         return _boto3().client(service, config=_config(service, _CONFIG))
 

@@ -23,7 +23,7 @@ class Failure(Schema):
     Reference: str = Field(description="What finds it in the logs")
 
 
-JSON_PATHS = ("/ride", "/me", "/api/", "/preview", "/documents", "/approvals")
+JSON_PATHS = ("/ride", "/me", "/api/", "/preview", "/documents", "/approvals", "/streaming-url")
 
 _WORDS = {
     400: ("That request was not understood", "Something in it is missing or malformed."),

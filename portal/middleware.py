@@ -102,6 +102,7 @@ _PAGES = {
     "/approvals": "/approvals/",
     "/approvals/types": "/approvals/new/",
     "/approvals/link": "/approvals/link/",
+    "/streaming-url": "/apps/",
 }
 
 

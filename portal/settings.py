@@ -1,6 +1,7 @@
 """What differs between a laptop, the tests and AWS is an environment variable; docs/settings.md lists them."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 
@@ -40,6 +41,8 @@ TABLES = {
         "approval_links",
         "request_types",
         "absences",
+        "streaming_applications",
+        "streaming_launches",
     )
 }
 DOCUMENTS_BUCKET = env.str("PORTICO_DOCUMENTS_BUCKET")
@@ -128,6 +131,23 @@ POLICY_MOST_PERCENT = env.int("PORTICO_POLICY_MOST_PERCENT", default=None)
 # An owner whom the user pool does not know gets mail only at an address of these domains: a tag proves nothing.
 OWNER_MAIL_DOMAINS = env.list("PORTICO_OWNER_MAIL_DOMAINS", default=[])
 
+# --- Streaming --------------------------------------------------------------------------------------------------------
+
+# The stack and the fleet of the template, where it has them. Applications in the catalogue name theirs.
+STREAMING_STACK = env.str("PORTICO_STREAMING_STACK", default="")
+STREAMING_FLEET = env.str("PORTICO_STREAMING_FLEET", default="")
+# How long a streaming URL works that nobody has opened.
+STREAMING_URL_SECONDS = env.int("PORTICO_STREAMING_URL_SECONDS", default=30)
+# Where streaming URLs lead: browsers are told, and no other address is ever given out.
+STREAMING_ORIGINS = env.list(
+    "PORTICO_STREAMING_ORIGINS",
+    default=[LOCAL_CLOUD] if LOCAL_CLOUD else [f"https://appstream2.{AWS_REGION}.aws.amazon.com"],
+)
+# The domain that a stack must let frame its streams. AppStream knows no loopback addresses.
+STREAMING_EMBED_DOMAIN = env.str(
+    "PORTICO_STREAMING_EMBED_DOMAIN", default="portal.localhost" if LOCAL_CLOUD else urlsplit(PORTAL_URL).hostname or ""
+)
+
 # --- Mail -------------------------------------------------------------------------------------------------------------
 
 EMAIL_BACKEND = "portal.mail.SesBackend"
@@ -163,6 +183,7 @@ INSTALLED_APPS = [
     "documents",
     "policies",
     "approvals",
+    "portal.streaming",
 ]
 if LOCAL_CLOUD:
     INSTALLED_APPS.append("portal.localcloud")
@@ -241,8 +262,8 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [_SELF, "data:"] + ([_TILE_SERVER] if MAP_TILES_URL else []),
         "font-src": [_SELF],
         "connect-src": [_SELF],
-        # Signing out leads on to the hosted UI, which ends its own session.
-        "form-action": [_SELF, HOSTED_UI_URL],
+        # Signing out leads on to the hosted UI, which ends its own session; launching an application to its stream.
+        "form-action": [_SELF, HOSTED_UI_URL, *STREAMING_ORIGINS],
         "frame-ancestors": [_NONE],
         "base-uri": [_NONE],
     }

@@ -14,6 +14,7 @@ urlpatterns = [
     path("rides/", include("rides.urls")),
     path("documents/", include("documents.urls")),
     path("approvals/", include("approvals.urls")),
+    path("apps/", include("portal.streaming.urls")),
     # The admin's own sign-in would ask for a password that only Cognito knows.
     path("admin/login/", RedirectView.as_view(pattern_name="accounts:sign-in", query_string=True)),
     path("admin/", admin.site.urls),

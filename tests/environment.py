@@ -22,6 +22,8 @@ _TABLES = (
     "APPROVAL_LINKS",
     "REQUEST_TYPES",
     "ABSENCES",
+    "STREAMING_APPLICATIONS",
+    "STREAMING_LAUNCHES",
 )
 _QUEUES = (
     "POLICY_RUNS",
@@ -58,6 +60,8 @@ os.environ.update(
         "PORTICO_PROMOTION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:promotion",
         "PORTICO_MANUAL_PROMOTION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:by-activity",
         "PORTICO_MANUAL_STEP_ARN": "arn:aws:states:eu-west-1:123456789012:activity:ManualStep",
+        "PORTICO_STREAMING_STACK": "apps",
+        "PORTICO_STREAMING_FLEET": "apps",
         "PORTICO_MAIL_FROM": "portico@example.com",
         "PORTICO_IDENTITY_POOL_ID": "eu-west-1:00000000-0000-4000-8000-000000000000",
         "PORTICO_PERSON_ROLE_ARN": "arn:aws:iam::123456789012:role/person",

@@ -1,7 +1,7 @@
 """Reads every log line, every stored item and every page that the suite produces, and fails the test that leaks.
 
-What must not be found: tokens, AWS credentials, codes, passwords and assertions. They are known by what they look
-like (a JWT is a JWT) or because they were seen where they are made or handed in.
+What must not be found: tokens, AWS credentials, codes, passwords, assertions and streaming URLs. They are known by what
+they look like (a JWT is a JWT) or because they were seen where they are made or handed in.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ PATTERNS = {
 }
 HANDED_IN = ("password", "new_password", "SAMLResponse", "token")
 CODE = "the code that was handed in"
-# Who asks for credentials of their own is shown them, once; the laptop's pages say the sample people's password, and
-# the partner system there is another one than the portal.
-SHOWN_ON_PURPOSE = re.compile(r"^/(aws-access|api/aws-credentials|local|api/docs)")
+# Who asks for credentials of their own or for a streaming URL is shown them, once; the laptop's pages say the sample
+# people's password, and the partner system there is another one than the portal.
+SHOWN_ON_PURPOSE = re.compile(r"^/(aws-access|api/aws-credentials|streaming-url|local|api/docs)")
 # A link into the bucket carries the session token of whoever signed it, as AWS has it: without the secret, which the
 # link does not have, it signs nothing. Such a link is given to its owner, and is in no log.
 SIGNED_LINK = re.compile(r"X-Amz-Security-Token=[^&\s\"']+")
@@ -76,9 +76,20 @@ _handler = _Handler()
 
 
 def _watch_secrets() -> None:
-    """Note what is made: Cognito's tokens and people's AWS credentials."""
+    """Note what is made: Cognito's tokens, people's AWS credentials, streaming URLs."""
     from portal.accounts import cognito
     from portal.accounts.sts import Credentials
+    from portal.streaming import appstream
+
+    streaming_url = appstream.streaming_url
+
+    @wraps(streaming_url)
+    def noting_url(**parameters: str) -> str:
+        url = streaming_url(**parameters)
+        watcher.knows("a streaming URL", url.partition("parameters=")[2])
+        return url
+
+    appstream.streaming_url = noting_url
 
     def noting(init: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
         @wraps(init)

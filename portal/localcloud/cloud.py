@@ -152,6 +152,12 @@ class Cloud:
             "CompanyName": COMPANY,
             "CompanyMetadataUrl": f"{self.company}metadata",
             "SamlProviderArn": self._company_provider(),
+            "StreamingImage": "sample-image",
+            "StreamingInstances": "2",
+            "StreamingEmbedDomain": "portal.localhost",
+            "MoreStreamingArns": ",".join(
+                f"arn:aws:appstream:{REGION}:{ACCOUNT}:{kind}/sample-*" for kind in ("stack", "fleet")
+            ),
         }
         request = {
             "StackName": STACK,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from portal.dynamo.values import to_item
-from portal.localcloud import sample_fleet, sample_runs
+from portal.localcloud import sample_apps, sample_fleet, sample_runs
 from portal.localcloud.cloud import REGION, Cloud
 from portal.localcloud.people import PASSWORD, PEOPLE, Person
 from portal.localcloud.sent import REPORTS
@@ -101,6 +101,7 @@ def load(cloud: Cloud, outputs: Mapping[str, str]) -> None:
     if "Contents" not in cloud.client("s3").list_objects_v2(Bucket=outputs["DocumentsBucket"], MaxKeys=1):
         write_welcome(cloud, outputs)
     keep_reports(cloud, outputs["PolicyReportsTopicArn"])
+    sample_apps.load(cloud, outputs)
     sample_fleet.load(cloud)
 
 

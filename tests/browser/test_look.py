@@ -22,8 +22,9 @@ from rides.rules import Place
 from tests.approvals.build import decided, put_approval, put_assignment, put_link
 from tests.approvals.conftest import request_type, workflows
 from tests.documents.operators import put_render
+from tests.streaming.conftest import ask, streaming
 
-__all__ = ["request_type", "workflows"]  # fixtures
+__all__ = ["ask", "request_type", "streaming", "workflows"]  # fixtures
 
 HERE = Place(latitude=47.6, longitude=-122.3)
 SIZES = {"phone": (360, 740), "tablet": (768, 1024), "wide": (1440, 900)}
@@ -39,6 +40,7 @@ INSIDE = [
     "/approvals/requests/",
     "/approvals/new/employee-promotion/",
     "/approvals/away/",
+    "/apps/",
     "/profile/",
     "/profile/password/",
     "/profile/two-factor/",
@@ -273,6 +275,61 @@ def test_the_operators_pages_about_approvals_are_as_good(
     page.get_by_label("Reason").fill("Ada has left the company.")
     page.get_by_role("button", name="Yes, cancel it").click()
     expect(page.get_by_text("It is cancelled.")).to_be_visible()
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "wide")])
+def test_the_pages_about_applications_are_as_good(page, sign_in, rider, author, streaming, ask, scheme, size, cloud):
+    word = "w" * 120
+    more = {"Title": word[:80], "Summary": word}
+    for name in ("running", "soon", "full", "stopped", "gone"):
+        kind = "ON_DEMAND" if name == "soon" else "ALWAYS_ON"
+        streaming.fleet(f"sample-{name}", stack=f"sample-{name}", kind=kind, instances=1, running=name != "stopped")
+    streaming.pace(fleet_start_seconds=900)
+    streaming.fleet("sample-starting", stack="sample-starting")
+    for name in ("running", "soon", "full", "stopped", "starting", "missing"):
+        streaming.application(name, Stack=f"sample-{name}", Fleet=f"sample-{name}", **more)
+    streaming.application("shares", Stack="sample-running", Fleet="sample-running", **more)
+    streaming.application("others", Groups=word, ShownToAll=True, **more)
+    streaming.application("gone", Stack="sample-gone", Fleet="sample-gone", **more)
+    for person, name in ((rider, "running"), (rider, "gone"), (author, "full")):
+        streaming.open(ask(person, Application=name).json()["Message"])
+    streaming.application("gone", Enabled=False)
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
+    sign_in(rider)
+    problems = look(page, "/apps/")
+    states = {tile.get_attribute("data-state") for tile in page.locator(".tile").all()}
+    assert states == {"running", "ready", "soon", "full", "stopped", "starting", "broken", "not-for-you"}
+    for summary in page.locator(".session summary").all():
+        summary.click()
+        problems += shown(page, "whether to end it")
+        page.keyboard.press("Escape")
+    for n in range(14):
+        streaming.application(f"many-{n}", Stack="sample-running", Fleet="sample-running")
+    cloud.faults.add(service="appstream", kind="throttle")
+    problems += look(page, "/apps/")
+    assert page.locator(".tile[data-state=unknown]").count() > 12
+    cloud.faults.clear()
+    assert not problems
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "wide")])
+def test_the_page_around_a_stream_is_as_good(page, sign_in, rider, streaming, scheme, size):
+    streaming.fleet(embed=True)
+    streaming.application(Title="w" * 80, Opens="frame")
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
+    sign_in(rider)
+    problems = look(page, "/apps/studio/window/")
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.frame_locator("iframe").get_by_role("heading", name="Streaming")).to_be_visible()
+    problems += shown(page, "a stream in a frame")
+    page.get_by_text("End session", exact=True).click()
+    problems += shown(page, "whether to end it")
+    box = page.locator("iframe").bounding_box()
+    assert box["width"] == SIZES[size][0]
+    assert box["height"] > SIZES[size][1] / 2
+    assert not problems
 
 
 def test_a_ride_is_asked_for_with_the_keyboard_alone(page, sign_in, rider, fleet, cloud):

@@ -16,6 +16,7 @@ import urllib3
 
 from portal.localcloud.cloud import ROOT, free_port
 from portal.localcloud.people import PASSWORD, PEOPLE
+from portal.localcloud.sample_apps import DESIGNER, DESIGNERS
 
 WAIT_SECONDS = 60
 http = urllib3.PoolManager()
@@ -85,7 +86,9 @@ def test_make_run_serves_the_sample_people_and_keeps_what_they_wrote(run):
     for person in PEOPLE:
         greeting = run.ask("GET", "/me", run.token(person.username)).json()
         assert greeting["Message"] == f"Hello {person.given_name} {person.family_name}!"
-        assert tuple(greeting["Groups"]) == person.groups
+        assert set(greeting["Groups"]) == {*person.groups, *([DESIGNERS] if person.username == DESIGNER else [])}
+        # Everybody has the sample desktop, or more.
+        assert run.ask("POST", "/streaming-url", run.token(person.username)).json()["Message"].startswith("http")
     fleet = run.aws("dynamodb").scan(TableName=run.variables["PORTICO_FLEET_TABLE"])["Items"]
     published = {(one["Name"]["S"], one["Color"]["S"], one["Gender"]["S"]) for one in fleet}
     assert published >= {("Angel", "White", "Female"), ("Gil", "White", "Male"), ("Rocinante", "Yellow", "Female")}

@@ -24,7 +24,7 @@ TABLES = {
 }
 # Actions for which AWS has no resource types: a policy names all resources or none.
 # Reference: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-WITHOUT_RESOURCE_TYPES = {"cloudtrail:LookupEvents", "ec2:DescribeInstances"}
+WITHOUT_RESOURCE_TYPES = {"appstream:ExpireSession", "cloudtrail:LookupEvents", "ec2:DescribeInstances"}
 
 
 def keys_of(schema):
@@ -45,6 +45,7 @@ def tables():
         "documents.document",
         "documents.renders",
         "policies.runs",
+        "portal.streaming.launch",
         "rides.dispatch",
         "rides.ride",
     ):

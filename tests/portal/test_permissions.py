@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -26,9 +27,11 @@ from policies.runs import Kind, State, runs
 from portal import aws, events
 from portal.accounts import cognito, iam, identity_pool, people, second_factor
 from portal.accounts.doors import federation
+from portal.accounts.models import User
 from portal.localcloud.cloud import TEMPLATE
 from portal.localcloud.people import PASSWORD
 from portal.localcloud.worker import read
+from portal.streaming import appstream, launch, launching, models, overdue, own
 from tests.accounts.company import START, company
 from tests.approvals.conftest import Workflows
 from tests.conftest import SignedUp, TestCloud
@@ -36,6 +39,7 @@ from tests.documents.conftest import Corner
 from tests.documents.operators import REASON, put_render, url
 from tests.policies.conftest import ARTICLE, Instances, instances, write_rules
 from tests.policies.test_untagged import set_mark
+from tests.streaming.conftest import Streaming
 
 __all__ = ["instances", "write_rules"]  # fixtures
 
@@ -232,6 +236,31 @@ def keep_approvals(
     cloud.end_executions()
 
 
+def keep_streaming(cloud: TestCloud, riders: SignedUp) -> Counter[tuple[str, str]]:
+    """Start a fleet, launch an application that wants a frame, end the session and stop the fleet."""
+    made = Streaming(cloud)
+    made.fleet(running=False, embed=True)
+    made.application(Opens="frame", MostMinutes=60)
+    appstream.start("sample-fleet")
+    asks = Client(headers={"Authorization": f"Bearer {riders.id_token}"})
+    url = asks.generic("POST", "/streaming-url").json()["Message"]
+    assert made.open(url).status == 200
+    rider = User(sub=riders.sub, username=riders.username)
+    [application] = models.applications()
+    assert launching.opens_in_frame(application)
+    [found] = own.sessions(rider)
+    assert launch.of_many([found.session.user_id], stack="sample-stack", fleet="sample-fleet")
+    assert own.end(found.session.session_id, by=rider)
+    assert overdue.end_all(now=datetime.now(UTC) + timedelta(hours=2), seconds=60) == 0
+    application.title = "Another"
+    application.save()
+    application.delete()
+    appstream.stop("sample-fleet")
+    called = cloud.calls()
+    made.forget()
+    return called
+
+
 def test_every_action_that_the_role_allows_is_called(
     cloud: TestCloud,
     fleet: Callable[..., str],
@@ -290,8 +319,8 @@ def test_every_action_that_the_role_allows_is_called(
     keep_order(instances, write_rules)
     keep_documents(cloud, operators, author)
     keep_approvals(cloud, operators, approvers, rider, approver)
-
     called += cloud.calls()
+    called += keep_streaming(cloud, rider)
     done = {(service, action) for service, action in called}
     done |= {("states", action) for service, action in done if service == "stepfunctions"}
     if ("sesv2", "SendEmail") in done:
@@ -348,3 +377,30 @@ def test_queues_and_topics_of_others_are_out_of_reach(cloud: TestCloud) -> None:
     assert "AccessDenied" in refused(sqs.receive_message, QueueUrl=other)
     assert "AccessDenied" in refused(sqs.send_message, QueueUrl=settings.LAUNCHES_QUEUE_URL, MessageBody="x")
     assert "AccessDenied" in refused(sqs.purge_queue, QueueUrl=settings.POLICY_RUNS_QUEUE_URL)
+
+
+def test_only_the_templates_and_the_named_stacks_and_fleets_are_streamed_from(cloud: TestCloud) -> None:
+    made = Streaming(cloud)
+    made.forget()
+    try:
+        made.fleet()
+        made.fleet("finance", stack="finance")
+        finance = {"StackName": "finance", "FleetName": "finance"}
+        for action, request in [
+            ("StartFleet", {"Name": "finance"}),
+            ("StopFleet", {"Name": "finance"}),
+            ("DescribeFleets", {"Names": ["finance"]}),
+            ("DescribeFleets", {}),
+            ("DescribeStacks", {"Names": ["sample-stack", "finance"]}),
+            ("ListAssociatedFleets", {"StackName": "finance"}),
+            ("DescribeSessions", {**finance, "FleetName": "sample-fleet"}),
+            ("CreateStreamingURL", {**finance, "UserId": "ada"}),
+            ("CreateStreamingURL", {**finance, "FleetName": "sample-fleet", "UserId": "ada"}),
+            ("CreateStreamingURL", {**finance, "StackName": "sample-stack", "UserId": "ada"}),
+            ("CreateStack", {"Name": "sample-another"}),
+            ("DeleteFleet", {"Name": "sample-fleet"}),
+            ("UpdateFleet", {"Name": "sample-fleet"}),
+        ]:
+            assert refused(aws.client("appstream").call, action=action, **request) == "AccessDeniedException", action
+    finally:
+        made.forget()

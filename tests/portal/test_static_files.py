@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("portal/", "rides/", "documents/")
+OURS = ("portal/", "rides/", "documents/", "approvals/", "streaming/")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,284 @@
+"""AppStream: fleets, stacks, sessions, and the URL that starts one.
+
+Reference: https://docs.aws.amazon.com/appstream2/latest/APIReference/Welcome.html
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+from django.views.decorators.debug import sensitive_variables
+
+from portal import aws
+from portal.streaming.fleet import Fleet, FleetState, Kind, Session, Stack
+
+T = TypeVar("T")
+# How long what AppStream told is believed.
+FLEET_SECONDS, STACK_SECONDS, TROUBLE_SECONDS = 5, 30, 30
+PAGE = 50  # sessions; AppStream gives no more at a time
+_NOT_THERE = "ResourceNotFoundException"
+# The stack or the fleet is not there, or they do not belong together, or the application is not in the image.
+_WRONG = frozenset({_NOT_THERE, "InvalidParameterCombinationException", "ValidationException"})
+_REFUSED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+
+
+class Trouble(StrEnum):
+    """Why a fleet or a stack cannot be looked at."""
+
+    MISSING = "missing"
+    REFUSED = "refused"  # the portal's role does not reach it
+
+
+class NotStarted(Exception):
+    """AppStream gave no URL, and trying again does not help. `why` is its own name of it."""
+
+    def __init__(self, why: str, *, is_set_up_wrongly: bool) -> None:
+        super().__init__("AppStream refused to start it.")
+        self.why, self.is_set_up_wrongly = why, is_set_up_wrongly
+
+
+class NotReached(Exception):
+    """The stack or the fleet is not one that the portal's role reaches."""
+
+
+class Changing(Exception):
+    """The fleet is in a state in which it cannot be started or stopped; the sentence says so."""
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Some sessions, and where there are more, the token that fetches the next ones."""
+
+    sessions: list[Session]
+    more: str = ""
+
+
+# --- Fleets and stacks ------------------------------------------------------------------------------------------------
+
+
+class _Seen(Generic[T]):
+    """What AppStream told of names, for some seconds."""
+
+    def __init__(self, describe: Callable[[list[str]], Iterator[tuple[str, T]]], seconds: float) -> None:
+        self._describe, self._seconds = describe, seconds
+        self._seen: dict[str, tuple[float, T | Trouble]] = {}
+
+    def of(self, names: Iterable[str]) -> dict[str, T | Trouble]:
+        """Return each name's, or the trouble with it. One call, and its further pages, if any of it is not fresh."""
+        wanted, now = set(names), time.monotonic()
+        fresh = {name for name, (until, _) in self._seen.items() if until > now}
+        if not wanted <= fresh:
+            # All of it that may be there, so that the next page asks once again and not once for each.
+            troubled = {name for name in fresh if isinstance(self._seen[name][1], Trouble)}
+            for name, found in self._ask(sorted(wanted - troubled)).items():
+                seconds = TROUBLE_SECONDS if isinstance(found, Trouble) else self._seconds
+                self._seen[name] = (now + seconds, found)
+        return {name: self._seen[name][1] for name in wanted}
+
+    def _ask(self, names: list[str]) -> dict[str, T | Trouble]:
+        try:
+            found: dict[str, T | Trouble] = dict(self._describe(names))
+        except ClientError as error:
+            code = aws.error_code(error)
+            if code != _NOT_THERE and code not in _REFUSED:
+                raise
+            if len(names) == 1:
+                return {names[0]: Trouble.MISSING if code == _NOT_THERE else Trouble.REFUSED}
+            # One name that is not there, or is not the portal's, and AppStream tells of none: look for it by halves.
+            middle = len(names) // 2
+            return self._ask(names[:middle]) | self._ask(names[middle:])
+        return {name: found.get(name, Trouble.MISSING) for name in names}
+
+    def forget(self) -> None:
+        self._seen.clear()
+
+
+def _describe_fleets(names: list[str]) -> Iterator[tuple[str, Fleet]]:
+    for one in _pages("DescribeFleets", "Fleets", Names=names):
+        yield one["Name"], _fleet(one)
+
+
+def _describe_stacks(names: list[str]) -> Iterator[tuple[str, Stack]]:
+    for one in _pages("DescribeStacks", "Stacks", Names=names):
+        yield one["Name"], Stack(one["Name"], one.get("DisplayName", ""), tuple(one.get("EmbedHostDomains", ())))
+
+
+def _describe_associations(stacks: list[str]) -> Iterator[tuple[str, frozenset[str]]]:
+    for stack in stacks:
+        yield stack, frozenset(_pages("ListAssociatedFleets", "Names", StackName=stack))
+
+
+_fleets = _Seen(_describe_fleets, FLEET_SECONDS)
+_stacks = _Seen(_describe_stacks, STACK_SECONDS)
+_associated = _Seen(_describe_associations, STACK_SECONDS)
+
+
+def fleets(names: Iterable[str]) -> dict[str, Fleet | Trouble]:
+    """Return the fleets with these names, or the trouble with each: at most one call in five seconds, and its pages."""
+    return _fleets.of(names)
+
+
+def stacks(names: Iterable[str]) -> dict[str, Stack | Trouble]:
+    """Return the stacks with these names, or the trouble with each: one call in half a minute, and its pages."""
+    return _stacks.of(names)
+
+
+def fleets_of(stack: str) -> frozenset[str] | Trouble:
+    """Return the names of the fleets that a stack has, or the trouble with it: at most one call in half a
+    minute."""
+    return _associated.of([stack])[stack]
+
+
+def forget() -> None:
+    """Forget what AppStream told, so that the next look asks."""
+    for seen in (_fleets, _stacks, _associated):
+        seen.forget()
+
+
+def start(fleet: str) -> None:
+    """Start a fleet. Raises Changing, and LookupError where it is not there."""
+    _move("StartFleet", fleet)
+
+
+def stop(fleet: str) -> None:
+    """Stop a fleet, and with it every session on it. Raises Changing, and LookupError where it is not there."""
+    _move("StopFleet", fleet)
+
+
+def _move(action: str, fleet: str) -> None:
+    try:
+        aws.client("appstream").call(action, Name=fleet)
+    except ClientError as error:
+        code = aws.error_code(error)
+        if code == _NOT_THERE:
+            raise LookupError(fleet) from error
+        if aws.is_transient(error) or code in _REFUSED:
+            raise
+        message = error.response.get("Error", {}).get("Message", "")
+        raise Changing(f"AppStream refused: {message or code}") from error
+    finally:
+        _fleets.forget()
+
+
+def _fleet(found: Mapping[str, Any]) -> Fleet:
+    count = found.get("ComputeCapacityStatus") or {}
+    kind = Kind(found.get("FleetType") or Kind.ALWAYS_ON)
+    if kind is Kind.ELASTIC:
+        most = found.get("MaxConcurrentSessions", 0)
+        in_use = count.get("ActiveUserSessions", count.get("InUse", 0))
+        free = most - in_use
+    elif found.get("MaxSessionsPerInstance", 1) > 1:
+        most, in_use = count.get("DesiredUserSessions", 0), count.get("ActiveUserSessions", 0)
+        free = count.get("AvailableUserSessions", 0)
+    else:
+        most, in_use, free = count.get("Desired", 0), count.get("InUse", 0), count.get("Available", 0)
+    return Fleet(
+        name=found["Name"],
+        state=FleetState(found["State"]),
+        kind=kind,
+        most=most,
+        in_use=in_use,
+        free=free,
+        instance_type=found.get("InstanceType", ""),
+        display_name=found.get("DisplayName", ""),
+        view=found.get("StreamView", "APP"),
+        longest_minutes=found.get("MaxUserDurationInSeconds", 0) // 60,
+        errors=tuple(one.get("ErrorMessage") or one.get("ErrorCode", "") for one in found.get("FleetErrors", ())),
+    )
+
+
+# --- Sessions ---------------------------------------------------------------------------------------------------------
+
+
+@sensitive_variables()
+def streaming_url(*, stack: str, fleet: str, user_id: str, application: str = "", context: str = "") -> str:
+    """Return a URL that starts a session, or leads back into the one that runs. It works once, for
+    settings.STREAMING_URL_SECONDS, for whoever has it. Raises NotStarted."""
+    optional = {"ApplicationId": application, "SessionContext": context}
+    try:
+        answer = aws.client("appstream").call(
+            "CreateStreamingURL",
+            StackName=stack,
+            FleetName=fleet,
+            UserId=user_id,
+            Validity=settings.STREAMING_URL_SECONDS,
+            **{name: value for name, value in optional.items() if value},
+        )
+    except ClientError as error:
+        if aws.is_transient(error):
+            raise
+        code = aws.error_code(error)
+        raise NotStarted(code, is_set_up_wrongly=code in _REFUSED or code in _WRONG) from error
+    url: str = answer["StreamingURL"]
+    address = urlsplit(url)
+    if f"{address.scheme}://{address.netloc}" not in settings.STREAMING_ORIGINS:
+        # A browser would not follow a form there.
+        why = f"PORTICO_STREAMING_ORIGINS lacks {address.scheme}://{address.netloc}"
+        raise NotStarted(why, is_set_up_wrongly=True)
+    return url
+
+
+def sessions(stack: str, fleet: str, *, user_id: str = "", more: str = "") -> Sessions:
+    """Return a page of the sessions on a stack and a fleet, or of one person's there: one call. Raises LookupError
+    where stack or fleet is not there, or the token is of another list, and NotReached."""
+    parameters: dict[str, Any] = {"AuthenticationType": "API"}
+    if user_id:
+        parameters["UserId"] = user_id
+    if more:
+        parameters["NextToken"] = more
+    try:
+        answer = aws.client("appstream").call(
+            "DescribeSessions", StackName=stack, FleetName=fleet, Limit=PAGE, **parameters
+        )
+    except ClientError as error:
+        if aws.error_code(error) in (_NOT_THERE, "InvalidParameterCombinationException", "ValidationException"):
+            raise LookupError(f"{stack}/{fleet}") from error
+        if aws.error_code(error) in _REFUSED:
+            raise NotReached(f"{stack}/{fleet}") from error
+        raise
+    return Sessions([_session(one) for one in answer["Sessions"]], answer.get("NextToken", ""))
+
+
+def end(session_id: str) -> None:
+    """End a session; nothing is done to one that is over."""
+    try:
+        aws.client("appstream").call("ExpireSession", SessionId=session_id)
+    except ClientError as error:
+        if aws.error_code(error) != _NOT_THERE:
+            raise
+    _fleets.forget()
+
+
+def _session(found: Mapping[str, Any]) -> Session:
+    return Session(
+        session_id=found["Id"],
+        user_id=found["UserId"],
+        stack=found["StackName"],
+        fleet=found["FleetName"],
+        state=found["State"],
+        is_connected=found.get("ConnectionState") == "CONNECTED",
+        started_at=_moment(found.get("StartTime")) or datetime.now(UTC),
+        ends_at=_moment(found.get("MaxExpirationTime")),
+    )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _pages(action: str, member: str, **parameters: Any) -> Iterator[Any]:
+    more: dict[str, str] = {}
+    while True:
+        answer = aws.client("appstream").call(action, **parameters, **more)
+        yield from answer[member]
+        if not answer.get("NextToken"):
+            return
+        more = {"NextToken": answer["NextToken"]}

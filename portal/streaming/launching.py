@@ -1,0 +1,195 @@
+"""Starting an application as somebody: whether they may, a streaming URL, and what is written down about it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.views.decorators.debug import sensitive_variables
+
+from portal.accounts.models import User
+from portal.dynamo import audit
+from portal.streaming import appstream, launch, models, rules
+from portal.streaming.appstream import Trouble
+from portal.streaming.fleet import Fleet
+from portal.streaming.launch import Launch
+from portal.streaming.models import Application
+from portal.streaming.rules import Standing, State
+
+LONGEST_ID = 60
+LONGEST_CONTEXT = 1000  # characters that AppStream takes
+log = logging.getLogger(__name__)
+
+
+class NotThere(LookupError):
+    """There is no such application, or nobody should know; the sentence is for people."""
+
+
+class NotForYou(Exception):
+    """The application is of none of the person's groups; the sentence says what to do."""
+
+
+class Unnamed(ValueError):
+    """The person has several applications, and none was named; the sentence names them."""
+
+
+class CannotStart(Exception):
+    """It cannot be started now; the sentence says why and what to do."""
+
+    def __init__(self, application: Application, standing: Standing) -> None:
+        super().__init__(why_not(application, standing))
+        self.standing = standing
+
+
+def find(application_id: str, *, by: User) -> Application:
+    """Return an application that a person may start: one GetItem. Raises NotThere and NotForYou."""
+    return _theirs(_by_id(application_id), by=by)
+
+
+def chosen(name: str, *, by: User) -> Application:
+    """Return the application that a call of the API names, by its id or as AppStream calls it; else the only one that
+    the caller may start, or the default one: one call, or two. Raises NotThere, NotForYou and Unnamed."""
+    if name and (found := _by_id(name)):
+        return _theirs(found, by=by)
+    theirs = [one for one in models.applications() if one.enabled and one.is_for(by.groups)]
+    if name:
+        return _theirs(next((one for one in theirs if one.application == name), None), by=by)
+    if len(theirs) > 1:
+        theirs = [one for one in theirs if one.is_default] or theirs
+    if not theirs:
+        raise NotForYou("No application is for you: you are in none of their groups. Ask an operator.")
+    if len(theirs) > 1:
+        raise Unnamed(f"Application: name one of {', '.join(one.application_id for one in theirs)}.")
+    return theirs[0]
+
+
+def _by_id(application_id: str) -> Application | None:
+    return models.application(application_id) if 0 < len(application_id) <= LONGEST_ID else None
+
+
+def _theirs(found: Application | None, *, by: User) -> Application:
+    if found is None or not found.is_seen_by(by.groups):
+        raise NotThere("There is no such application.")
+    if not found.is_for(by.groups):
+        raise NotForYou(not_for_you(found))
+    return found
+
+
+@sensitive_variables()
+def launch_url(application: Application, *, by: User, now: datetime, context: str = "") -> str:
+    """Return a streaming URL for a person who may start the application. The launch is written down before they have
+    it; the URL never is. Raises CannotStart."""
+    user_id = rules.user_id(by.sub)
+    _check(application, user_id)
+    try:
+        url = appstream.streaming_url(
+            stack=application.stack,
+            fleet=application.fleet,
+            user_id=user_id,
+            application=application.application or "",
+            context=context,
+        )
+    except appstream.NotStarted as error:
+        log.warning("%s (%s) was not started: %s", application.pk, application.place, error.why)
+        # What AppStream said a moment ago may be over.
+        appstream.forget()
+        raise CannotStart(application, _standing_after(error, application)) from error
+    _write_down(application, user_id, by=by, now=now)
+    return url
+
+
+def standing_of(application: Application) -> Standing:
+    """Return how an application stands for somebody who has no session: one call, if its fleet was not looked at just
+    now."""
+    found = appstream.fleets([application.fleet])[application.fleet]
+    return rules.standing(found if isinstance(found, Fleet) else None, most_sessions=application.most_sessions or 0)
+
+
+def _standing_after(error: appstream.NotStarted, application: Application) -> Standing:
+    """Return how an application stands that AppStream has just refused to start."""
+    standing = standing_of(application)
+    if not standing.may_launch:
+        return standing
+    return Standing(State.BROKEN if error.is_set_up_wrongly else State.UNKNOWN)
+
+
+def _check(application: Application, user_id: str) -> None:
+    """Raises CannotStart."""
+    fleets = appstream.fleets_of(application.stack)
+    if isinstance(fleets, Trouble) or application.fleet not in fleets:
+        raise CannotStart(application, Standing(State.BROKEN))
+    standing = standing_of(application)
+    if standing.may_launch:
+        return
+    # Whoever is in already may come back, however full it is.
+    if standing.state in (State.FULL, State.STARTING):
+        found = appstream.sessions(application.stack, application.fleet, user_id=user_id).sessions
+        if rules.mine(found):
+            return
+    raise CannotStart(application, standing)
+
+
+def _write_down(application: Application, user_id: str, *, by: User, now: datetime) -> None:
+    limit = application.most_minutes or None
+    launched = Launch(
+        user_id=user_id,
+        place=application.place,
+        sub=by.sub,
+        username=by.username,
+        name=by.get_full_name(),
+        application_id=application.application_id,
+        title=application.title,
+        launched_at=now,
+        expires_at=launch.expiry(now),
+        most_minutes=limit,
+        look_at=now + timedelta(minutes=limit) if limit else None,
+        shelf=launch.TIMED_SHELF if limit else None,
+    )
+    entry = audit.entry(
+        "launched",
+        by=by,
+        object=audit_name(application.application_id),
+        object_name=application.title,
+        changes=[audit.Change(field="stack and fleet", new=application.place)],
+        now=now,
+    )
+    launch.note(launched, together_with=[audit.putting(entry)])
+
+
+def audit_name(application_id: str) -> str:
+    return f"streaming.application/{application_id}"
+
+
+def opens_in_frame(application: Application) -> bool:
+    """Tell whether the application opens in a page of the portal: an operator wants it, and its stack lets it. One
+    call, if the stack was not looked at just now."""
+    if application.opens != Application.FRAME:
+        return False
+    stack = appstream.stacks([application.stack])[application.stack]
+    return not isinstance(stack, Trouble) and settings.STREAMING_EMBED_DOMAIN in stack.embed_domains
+
+
+def why_not(application: Application, standing: Standing) -> str:
+    """Say why an application cannot be started, and what to do."""
+    match standing.state:
+        case State.STARTING:
+            return f"{application} is being started. Try again in about {standing.minutes} minutes."
+        case State.FULL:
+            return f"{application} is full: everybody who fits in is in. Try again when somebody has left."
+        case State.STOPPED:
+            return f"{application} is stopped. Ask an operator to start its fleet."
+        case State.UNKNOWN:
+            return f"AppStream did not start {application}. Try again in a moment, and tell an operator if that fails."
+    return f"{application} is set up wrongly: its stack has no such fleet, or not for the portal. Tell an operator."
+
+
+def not_for_you(application: Application) -> str:
+    """Say that an application is of none of a person's groups, and what to do."""
+    return f"{application} is not for you. Ask an operator to add you to {_one_of(application.group_names)}."
+
+
+def _one_of(groups: list[str]) -> str:
+    """Name the groups of which one is needed."""
+    *others, last = groups or ["a group, after giving it one"]
+    return f"{', '.join(others)} or {last}" if others else last

@@ -1,0 +1,94 @@
+// A stream in a frame. Its URL works once: it is fetched when somebody starts, put into the frame without an entry in
+// the history, and kept nowhere. The frame itself is made then, so that no browser brings back what was in it.
+
+import { Failure, Server } from "../documents/server.js";
+
+const stage = document.querySelector("#stage");
+const word = document.querySelector("#word");
+const [said, detail, button] = ["#said", "#detail", "#start"].map((one) => document.querySelector(one));
+const { application, title, allow, apps, person, start: startUrl, standing } = stage.dataset;
+const server = new Server({ home: apps, person, token: document.querySelector("[name=csrfmiddlewaretoken]").value });
+
+const LOOK_AFTER = 20_000;
+const LOOKS = 30; // ten minutes
+let frame = null;
+let attempt = 0;
+
+function tell(sentence, { more = "", press = "", busy = false } = {}) {
+  word.hidden = false;
+  said.textContent = sentence;
+  said.classList.toggle("working", busy);
+  detail.textContent = more;
+  button.hidden = !press;
+  button.textContent = press;
+}
+
+function close() {
+  attempt += 1;
+  frame?.remove();
+  frame = null;
+}
+
+function rest() {
+  close();
+  tell(title, { more: "It is not open in this page. A session that runs already goes on as you left it.", press: "Start" });
+}
+
+const SENTENCES = {
+  offline: "Portico could not be reached. Are you offline?",
+  "signed-out": "You are signed out. Go back to Apps and sign in again.",
+  "someone-else": "Somebody else has signed in in this browser. Go back to Apps.",
+  busy: "AppStream did not answer in time.",
+};
+
+async function start() {
+  close();
+  const mine = attempt;
+  tell(`Starting ${title}…`, { more: "The first picture can take some minutes.", busy: true });
+  try {
+    const answer = await server.ask("POST", startUrl, { json: { Application: application } });
+    if (mine === attempt) open(answer.Message);
+  } catch (error) {
+    if (mine !== attempt) return;
+    if (!(error instanceof Failure)) throw error;
+    const why = SENTENCES[error.kind] ?? (error.message || "That did not work.");
+    const reference = error.reference && error.kind === "busy" ? ` Reference: ${error.reference}` : "";
+    tell(`${title} was not started`, { more: `${why} Nothing was started.${reference}`, press: "Try again" });
+    button.focus();
+  }
+}
+
+function open(url) {
+  frame = document.createElement("iframe");
+  Object.assign(frame, { title, allow, referrerPolicy: "no-referrer", className: "window-frame" });
+  stage.append(frame);
+  frame.contentWindow.location.replace(url);
+  word.hidden = true;
+  watch(frame);
+}
+
+// A session ends in the frame, too, and the address that AppStream then leads to is this portal's, which is in no frame.
+// Whether there was one is looked at until there was, and whether it is over whenever the frame shows something else.
+async function watch(watched) {
+  let seen = false;
+  const look = async () => {
+    const response = await fetch(standing, { headers: { Accept: "application/json" }, redirect: "manual" }).catch(() => null);
+    const running = response?.ok ? (await response.json()).Running : null;
+    if (running) seen = true;
+    if (running !== false || !seen || watched !== frame) return;
+    close();
+    tell("Your session has ended", { more: "You can start another one.", press: "Start" });
+  };
+  watched.addEventListener("load", look);
+  for (let n = 0; n < LOOKS && !seen; n += 1) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AFTER));
+    if (watched !== frame) return;
+    if (!document.hidden) await look();
+  }
+}
+
+button.addEventListener("click", start);
+// The page that "Back" brings out of the browser's memory has a stream that was used.
+addEventListener("pageshow", (event) => event.persisted && rest());
+if ("asked" in stage.dataset) start();
+else rest();
