@@ -11,6 +11,7 @@ from bench import (
     request,
     search,
     stampede,
+    streaming_click,
     token_check,
 )
 
@@ -20,6 +21,7 @@ PARTS = (
     token_check,
     search,
     stampede,
+    streaming_click,
     policies,
     documents_preview,
     documents_pdf,

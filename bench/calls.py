@@ -10,12 +10,14 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from portal.localcloud import samples
 from portal.localcloud.cloud import Cloud, free_port
 from portal.localcloud.people import PASSWORD
 
 PAGES = 20
+CATALOGUES, MOST_FLEETS = (1, 20, 200), 90
 
 
 def main() -> None:
@@ -73,9 +75,48 @@ def _count(cloud: Cloud) -> None:
     rows[f"{PAGES} more uses in the hour"] = counted(lambda: [use_own_credentials() for _ in range(PAGES)])
     age()
     rows["a page that renews the tokens, every 15 minutes"] = counted(lambda: client.get("/profile/password/"))
+    streaming(rows, cloud, client, counted)
     print("AWS calls:")
     for what, calls in rows.items():
         print(f"  {what:<48} {', '.join(f'{n} {action}' for action, n in sorted(calls.items())) or 'none'}")
+
+
+def streaming(
+    rows: dict[str, Counter[str]], cloud: Cloud, client: Any, counted: Callable[[Callable[[], object]], Counter[str]]
+) -> None:
+    """Count "Apps" and a click, with catalogues of several sizes, on as many fleets as an account may have."""
+    from django.conf import settings
+
+    from portal.dynamo.values import to_item
+    from portal.streaming import appstream
+
+    aws, dynamodb = cloud.client("appstream"), cloud.client("dynamodb")
+    fleet = {"FleetType": "ALWAYS_ON", "InstanceType": "stream.standard.small", "ImageName": "sample-image"}
+
+    def add(number: int) -> None:
+        name, place = f"sample-{number}", f"sample-{number % MOST_FLEETS}"
+        if name == place:
+            aws.create_stack(Name=name)
+            aws.create_fleet(Name=name, ComputeCapacity={"DesiredInstances": 1}, **fleet)
+            aws.associate_fleet(StackName=name, FleetName=name)
+            aws.start_fleet(Name=name)
+        item = {"ApplicationId": name, "Title": name, "Groups": "*", "Stack": place, "Fleet": place, "Enabled": True}
+        dynamodb.put_item(TableName=settings.TABLES["streaming_applications"], Item=to_item(item))
+
+    def click() -> None:
+        answer = client.post("/apps/sample-0/launch/")
+        assert answer.status_code in (302, 303), answer.content
+
+    there = 0
+    for size in CATALOGUES:
+        for number in range(there, size):
+            add(number)
+        there = size
+        appstream.forget()
+        rows[f"Apps, {size} applications"] = counted(lambda: client.get("/apps/"))
+        rows[f"Apps, {size} applications, looked at again"] = counted(lambda: client.get("/apps/"))
+    rows["starting an application for the first time"] = counted(click)
+    rows["starting it again"] = counted(click)
 
 
 def _ask(cloud: Cloud, method: str) -> dict[str, dict[str, dict[str, int]]]:

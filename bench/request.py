@@ -9,6 +9,7 @@ from __future__ import annotations
 import compileall
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -18,17 +19,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import tokens
-from portal.localcloud.cloud import free_port
+from portal.localcloud.cloud import free_port, setting_of
 
 ROUNDS, REQUESTS, COLD_STARTS = 15, 100, 11
 ROOT = Path(__file__).resolve().parent.parent
-TABLES = (
-    "RIDES", "FLEET", "IDEMPOTENCY", "SESSIONS", "PEOPLE", "DOCUMENTS", "AUDIT",
-    "TAG_POLICIES", "POLICY_RUNS", "POLICY_FINDINGS",
-)  # fmt: skip
+_, _TEMPLATES_OUTPUTS = (ROOT / "infrastructure" / "portal.yaml").read_text().split("\nOutputs:")
+OUTPUTS = re.findall(r"^  (\w+): \{", _TEMPLATES_OUTPUTS, re.MULTILINE)
 
 
 def environment(port: int) -> dict[str, str]:
+    """Return what both sides run with: every output of the template has a value, and every call goes to the stub."""
     stub = f"http://127.0.0.1:{port}"
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PORTICO_", "PYTHON"))},
@@ -38,21 +38,12 @@ def environment(port: int) -> dict[str, str]:
         "AWS_ENDPOINT_URL": stub,
         "BENCH_KEY": os.environ.get("BENCH_KEY", ""),
         "PORTICO_SECRET_KEY": "x" * 50,
+        **{setting_of(output): output for output in OUTPUTS},
         "PORTICO_USER_POOL_ID": "eu-west-1_Bench0000",
-        "PORTICO_PORTAL_CLIENT_ID": "portal",
         "PORTICO_API_CLIENT_ID": tokens.CLIENT_ID,
         "PORTICO_JWKS_URL": f"{stub}/keys",
-        "PORTICO_DOCUMENTS_BUCKET": "documents",
-        "PORTICO_IDENTITY_POOL_ID": "eu-west-1:00000000-0000-4000-8000-000000000000",
-        "PORTICO_PERSON_ROLE_ARN": "arn:aws:iam::123456789012:role/person",
-        "PORTICO_PEOPLE_ROLE_ARNS": "arn:aws:iam::123456789012:role/person",
         "PORTICO_HOSTED_UI_URL": stub,
-        "PORTICO_POLICY_RUNS_QUEUE_URL": f"{stub}/123456789012/policy-runs",
-        "PORTICO_LAUNCHES_QUEUE_URL": f"{stub}/123456789012/launches",
-        "PORTICO_DEAD_LETTER_QUEUE_URL": f"{stub}/123456789012/dead-letters",
-        "PORTICO_POLICY_REPORTS_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:policy-reports",
-        "PORTICO_MAIL_FROM": "portico@example.com",
-        **{f"PORTICO_{name}_TABLE": name.lower() for name in TABLES},
+        "PORTICO_STREAMING_ORIGINS": stub,
     }
 
 
@@ -75,9 +66,9 @@ def stub() -> Iterator[int]:
 class Worker:
     """One side; `cold` is the CPU milliseconds until its first answer."""
 
-    def __init__(self, side: str, port: int, id_tokens: list[str]) -> None:
+    def __init__(self, side: str, port: int, id_tokens: list[str], asks: str = "ride") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.worker", side], cwd=ROOT, env=environment(port),
+            [sys.executable, "-m", "bench.worker", side, asks], cwd=ROOT, env=environment(port),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.cold = float(self._ask(json.dumps(id_tokens)))

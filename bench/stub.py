@@ -1,4 +1,5 @@
-"""A DynamoDB that answers at once, and the public keys of a user pool: what both sides of a comparison call.
+"""A DynamoDB and an AppStream that answer at once, and the public keys of a user pool: what both sides of a comparison
+call.
 
 `python -m bench.stub PORT` serves until its standard input closes.
 """
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from bench import tokens
+from portal.dynamo.values import to_item
 from portal.localcloud.samples import unicorn
 
 _UNICORNS = [
@@ -30,7 +32,39 @@ _NEAR = [
 ]
 
 
-def answer(action: str, request: dict[str, Any]) -> dict[str, Any]:
+_STUDIO = to_item(
+    {
+        "ApplicationId": "studio",
+        "Title": "Studio",
+        "Groups": "*",
+        "Stack": "apps",
+        "Fleet": "apps",
+        "Opens": "tab",
+        "Enabled": True,
+    }
+)
+_STREAMING = {
+    "Scan": {"Items": [_STUDIO]},
+    "GetItem": {"Item": _STUDIO},
+    "ListAssociatedFleets": {"Names": ["apps"]},
+    "DescribeFleets": {
+        "Fleets": [
+            {
+                "Name": "apps",
+                "State": "RUNNING",
+                "FleetType": "ALWAYS_ON",
+                "ComputeCapacityStatus": {"Desired": 5, "Running": 5, "InUse": 0, "Available": 5},
+            }
+        ]
+    },
+}
+
+
+def answer(action: str, request: dict[str, Any], host: str) -> dict[str, Any]:
+    if action == "CreateStreamingURL":
+        return {"StreamingURL": f"http://{host}/authenticate?parameters={'x' * 400}", "Expires": 1795245619}
+    if action in _STREAMING:
+        return _STREAMING[action]
     if action != "Query":
         return {}
     index = {"ByCurveA": "CurveA", "ByCurveB": "CurveB"}.get(request["IndexName"], "BusyUntil")
@@ -56,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         action = self.headers["X-Amz-Target"].split(".")[1]
-        self._send(answer(action, json.loads(body)))
+        self._send(answer(action, json.loads(body), self.headers["Host"]))
 
     def _send(self, value: dict[str, Any]) -> None:
         body = json.dumps(value).encode()
