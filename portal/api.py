@@ -126,7 +126,8 @@ def invalid(request: HttpRequest, exception: ValidationError) -> HttpResponse:
 def unauthenticated(request: HttpRequest, exception: AuthenticationError) -> HttpResponse:
     message = exception.message
     if message == "Unauthorized":
-        message = "Send an ID token in the Authorization header, or sign in."
+        # The first words are those of the published handlers, which answer 500 with them.
+        message = "Authorization not configured: send an ID token in the Authorization header, or sign in."
     answer = error(401, message)
     answer["WWW-Authenticate"] = "Bearer"
     return answer

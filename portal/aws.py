@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -194,6 +196,16 @@ def error_code(error: ClientError) -> str:
 def refused(error: BaseException) -> str:
     """Say what AWS refused and why, or nothing if the error is not AWS's."""
     return f"AWS refused {error.operation_name}: {error_code(error)}." if isinstance(error, ClientError) else ""
+
+
+@contextmanager
+def suppress_transient() -> Iterator[None]:
+    """Go on without what failed for a reason that passes."""
+    try:
+        yield
+    except Exception as error:
+        if not is_transient(error):
+            raise
 
 
 def is_transient(error: BaseException | None) -> bool:

@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -42,6 +43,7 @@ TABLES = {
         "request_types",
         "absences",
         "streaming_applications",
+        "streaming_pictures",
         "streaming_launches",
     )
 }
@@ -138,6 +140,8 @@ STREAMING_STACK = env.str("PORTICO_STREAMING_STACK", default="")
 STREAMING_FLEET = env.str("PORTICO_STREAMING_FLEET", default="")
 # How long a streaming URL works that nobody has opened.
 STREAMING_URL_SECONDS = env.int("PORTICO_STREAMING_URL_SECONDS", default=30)
+if not 5 <= STREAMING_URL_SECONDS <= 60:
+    raise ImproperlyConfigured("PORTICO_STREAMING_URL_SECONDS must be from 5 to 60.")
 # Where streaming URLs lead: browsers are told, and no other address is ever given out.
 STREAMING_ORIGINS = env.list(
     "PORTICO_STREAMING_ORIGINS",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -13,6 +15,7 @@ from portal.dynamo.table import Instant, Page, Record, Table
 from portal.dynamo.values import instant
 from portal.middleware import reference
 
+log = logging.getLogger(__name__)
 ADDED, CHANGED, DELETED = "added", "changed", "deleted"
 
 
@@ -97,6 +100,27 @@ def record(
 ) -> None:
     """Write an act down. Where the act itself is a write, `putting` joins its transaction instead."""
     entries.add(entry(action, by=by, object=object, object_name=object_name, changes=changes))
+
+
+@contextmanager
+def act(
+    action: str,
+    *,
+    by: Actor,
+    object: str,  # noqa: A002 - the attribute's name
+    object_name: str,
+    changes: Iterable[Change] = (),
+) -> Iterator[None]:
+    """Write an act down before it is done, and as well that it failed, or that nobody knows whether it did."""
+    record(action, by=by, object=object, object_name=object_name, changes=changes)
+    try:
+        yield
+    except Exception:
+        try:
+            record(f"{action}, which failed", by=by, object=object, object_name=object_name)
+        except Exception:  # what the act failed with is what is to be said
+            log.exception("that it failed was not written down: %s, %s", action, object)
+        raise
 
 
 def putting(one: Entry) -> dict[str, Any]:

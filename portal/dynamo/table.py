@@ -178,7 +178,7 @@ class Table(Generic[R]):
         except ClientError as error:
             # After a lost reply the client sends it again, and meets what the first try stored.
             if error.response.get("Item") != request["Item"]:
-                self._conflict(error)
+                self.raise_conflict(error)
 
     def replace(self, new: R, *, was: R, together_with: Sequence[Any] = ()) -> None:
         """Write what differs between two versions of a record, `together_with` other writes or not at all. Raises
@@ -235,7 +235,7 @@ class Table(Generic[R]):
             if stored and stored != before and self.load(current) == was:
                 self._replace(stored, new, was=was, together_with=together_with)
             else:
-                self._conflict(error)
+                self.raise_conflict(error)
 
     def putting(self, record: R) -> dict[str, Any]:
         """Return the parameters that put a new record: of a PutItem, or of the Put in a transaction."""
@@ -249,7 +249,8 @@ class Table(Generic[R]):
         }
 
     @staticmethod
-    def _conflict(error: ClientError) -> NoReturn:
+    def raise_conflict(error: ClientError) -> NoReturn:
+        """Raise Conflict, carrying the item as it is now, where a write's condition did not hold; else the error."""
         reasons: Any = error.response.get("CancellationReasons") or [{}]
         if reasons[0].get("Code") == "ConditionalCheckFailed":
             raise Conflict(from_item(reasons[0]["Item"]) if reasons[0].get("Item") else None) from error

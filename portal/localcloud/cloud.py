@@ -154,6 +154,7 @@ class Cloud:
             "SamlProviderArn": self._company_provider(),
             "StreamingImage": "sample-image",
             "StreamingInstances": "2",
+            "StreamingView": "DESKTOP",
             "StreamingEmbedDomain": "portal.localhost",
             "MoreStreamingArns": ",".join(
                 f"arn:aws:appstream:{REGION}:{ACCOUNT}:{kind}/sample-*" for kind in ("stack", "fleet")

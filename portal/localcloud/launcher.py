@@ -166,7 +166,7 @@ def welcome(address: str, cloud: Cloud, description: Path, log: Path) -> str:
 {people}
 
   Mails, codes   {address}/local/
-  Schedules      each hour, first in a minute; what they say is in {os.path.relpath(log)}
+  Schedules      each minute to each hour, first in a minute; what they say is in {os.path.relpath(log)}
   Acme's sign-in {cloud.company}   (the sample company of {address}/sign-in/)
   AWS endpoint   {cloud.endpoint}   (in a shell: . {os.path.relpath(description)})
 

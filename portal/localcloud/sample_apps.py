@@ -9,6 +9,7 @@ from portal.dynamo.values import to_item
 from portal.localcloud.cloud import Cloud
 
 DESIGNERS, DESIGNER = "designers", "author"
+ARCHIVISTS = "archivists"
 IMAGE, INSTANCE = "sample-image", "stream.standard.small"
 FLEETS = [
     {"Name": "sample-studio", "FleetType": "ALWAYS_ON", "StreamView": "APP"},
@@ -26,6 +27,7 @@ def catalogue(outputs: Mapping[str, str]) -> list[dict[str, Any]]:
             "Groups": "*",
             "Stack": outputs["StreamingStack"],
             "Fleet": outputs["StreamingFleet"],
+            "Application": "Desktop",
             "Opens": "frame",
             "IsDefault": True,
         },
@@ -43,7 +45,7 @@ def catalogue(outputs: Mapping[str, str]) -> list[dict[str, Any]]:
             "ApplicationId": "ledger",
             "Title": "Ledger",
             "Summary": "The books of the years before 2020, for whoever has to look something up.",
-            "Groups": "operators",
+            "Groups": ARCHIVISTS,
             "ShownToAll": True,
             "Stack": "sample-ledger",
             "Fleet": "sample-ledger",
@@ -58,8 +60,10 @@ def load(cloud: Cloud, outputs: Mapping[str, str]) -> None:
     if dynamodb.scan(TableName=table, Limit=1)["Items"]:
         return
     cognito, pool = cloud.client("cognito-idp"), outputs["UserPoolId"]
-    if DESIGNERS not in [one["GroupName"] for one in cognito.list_groups(UserPoolId=pool)["Groups"]]:
-        cognito.create_group(UserPoolId=pool, GroupName=DESIGNERS, Description="May start the design studio")
+    there = [one["GroupName"] for one in cognito.list_groups(UserPoolId=pool)["Groups"]]
+    for group, may in ((DESIGNERS, "May start the design studio"), (ARCHIVISTS, "May start the ledger")):
+        if group not in there:
+            cognito.create_group(UserPoolId=pool, GroupName=group, Description=may)
     cognito.admin_add_user_to_group(UserPoolId=pool, Username=DESIGNER, GroupName=DESIGNERS)
     _make_fleets(cloud.client("appstream"))
     for one in catalogue(outputs):

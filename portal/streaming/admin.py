@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
-from portal.dynamo.admin import ItemAdmin, Obstacles
+from portal.dynamo.admin import ItemAdmin
 from portal.streaming import appstream, fleet_admin, launch, operator_words, pictures, session_admin
 from portal.streaming.forms import ApplicationForm
 from portal.streaming.models import Application
@@ -19,8 +19,6 @@ from portal.streaming.operator_words import counted
 
 __all__ = ["ApplicationAdmin", "fleet_admin", "session_admin"]  # which register themselves
 
-# A page that asks carries each item as it was shown, and pictures make them long.
-MOST_DELETED = 100
 OPENS = {Application.TAB: "whole tab", Application.FRAME: "in a page"}
 
 
@@ -72,7 +70,7 @@ class ApplicationAdmin(ItemAdmin):
 
     @admin.display(description="picture")
     def shown_picture(self, one: Application) -> str:
-        address = pictures.address(one)
+        address = pictures.address(one.picture or "")
         return format_html('<img class="picture" src="{}" alt="The picture">', address) if address else "none"
 
     def render_change_form(
@@ -94,18 +92,13 @@ class ApplicationAdmin(ItemAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         warnings = form.warnings()  # which reads: before anything is written
+        if form.new_picture:
+            pictures.keep(form.new_picture)
         super().save_model(request, obj, form, change)
         for said in warnings:
             self.message_user(request, said, messages.WARNING)
 
     # --- Deleting ---
-
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        objs = list(objs)
-        if len(objs) > MOST_DELETED:
-            too_many = f"These are {len(objs):,}, and at most {MOST_DELETED} are deleted at once. Choose fewer."
-            return [], {}, set(), Obstacles([too_many])
-        return super().get_deleted_objects(objs, request)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         one = self.get_object(request, unquote(object_id)) if request.method == "GET" else None

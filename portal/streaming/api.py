@@ -37,7 +37,9 @@ class StreamingAnswer(Schema):
     Reference: str
 
 
-@router.post("", response={201: StreamingAnswer, 409: Failure}, summary="Start an application")
+@router.post(
+    "", response={201: StreamingAnswer, 409: Failure}, operation_id="post_streaming_url", summary="Start an application"
+)
 def create_streaming_url(request: HttpRequest, body: StreamingRequest | None = None) -> Status[StreamingAnswer]:
     """The caller's groups decide what they may start. 409: it is stopped, full or being started; the error says so."""
     user = request.user
@@ -45,7 +47,16 @@ def create_streaming_url(request: HttpRequest, body: StreamingRequest | None = N
     asked = body or StreamingRequest()
     try:
         application = launching.chosen(asked.Application or "", by=user)
-        url = launching.launch_url(application, by=user, now=timezone.now(), context=asked.SessionContext or "")
+        # In no variable: an error report would show those.
+        return Status(
+            201,
+            StreamingAnswer(
+                Message=launching.launch_url(
+                    application, by=user, now=timezone.now(), context=asked.SessionContext or ""
+                ),
+                Reference=reference.get(),
+            ),
+        )
     except launching.NotThere as error:
         raise Http404(str(error)) from error
     except launching.NotForYou as error:
@@ -54,4 +65,3 @@ def create_streaming_url(request: HttpRequest, body: StreamingRequest | None = N
         raise HttpError(400, str(error)) from error
     except launching.CannotStart as error:
         raise HttpError(409, str(error)) from error
-    return Status(201, StreamingAnswer(Message=url, Reference=reference.get()))

@@ -5,6 +5,8 @@ Reference: https://docs.aws.amazon.com/appstream2/latest/APIReference/Welcome.ht
 
 from __future__ import annotations
 
+import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,10 +25,12 @@ from portal.streaming.fleet import Fleet, FleetState, Kind, Session, Stack
 T = TypeVar("T")
 # How long what AppStream told is believed.
 FLEET_SECONDS, STACK_SECONDS, TROUBLE_SECONDS = 5, 30, 30
+# That find out what AppStream does not tell at once.
+MOST_CALLS = 10
 PAGE = 50  # sessions; AppStream gives no more at a time
 _NOT_THERE = "ResourceNotFoundException"
 # The stack or the fleet is not there, or they do not belong together, or the application is not in the image.
-_WRONG = frozenset({_NOT_THERE, "InvalidParameterCombinationException", "ValidationException"})
+_WRONG = frozenset({_NOT_THERE, "InvalidParameterCombinationException"})
 _REFUSED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 
 
@@ -35,6 +39,8 @@ class Trouble(StrEnum):
 
     MISSING = "missing"
     REFUSED = "refused"  # the portal's role does not reach it
+    ODD = "odd"  # AppStream tells of it in a way that this portal does not know
+    UNKNOWN = "unknown"  # there was no time to find out
 
 
 class NotStarted(Exception):
@@ -65,45 +71,83 @@ class Sessions:
 
 
 class _Seen(Generic[T]):
-    """What AppStream told of names, for some seconds."""
+    """What AppStream told of names, for some seconds. Several threads may look at once."""
 
-    def __init__(self, describe: Callable[[list[str]], Iterator[tuple[str, T]]], seconds: float) -> None:
+    def __init__(self, describe: Callable[[list[str]], Iterable[tuple[str, T | Trouble]]], seconds: float) -> None:
         self._describe, self._seconds = describe, seconds
-        self._seen: dict[str, tuple[float, T | Trouble]] = {}
+        # Never changed, only replaced: what a thread has begun to read stays as it is.
+        self._seen: Mapping[str, tuple[float, T | Trouble]] = {}
 
     def of(self, names: Iterable[str]) -> dict[str, T | Trouble]:
-        """Return each name's, or the trouble with it. One call, and its further pages, if any of it is not fresh."""
-        wanted, now = set(names), time.monotonic()
-        fresh = {name for name, (until, _) in self._seen.items() if until > now}
-        if not wanted <= fresh:
+        """Return each name's, or the trouble with it. One call, and its further pages, if any of it is not fresh; some
+        more on the first look at what is not there."""
+        now = time.monotonic()
+        found = {name: one for name, (until, one) in self._seen.items() if until > now}
+        wanted = set(names)
+        if not wanted <= found.keys():
             # All of it that may be there, so that the next page asks once again and not once for each.
-            troubled = {name for name in fresh if isinstance(self._seen[name][1], Trouble)}
-            for name, found in self._ask(sorted(wanted - troubled)).items():
-                seconds = TROUBLE_SECONDS if isinstance(found, Trouble) else self._seconds
-                self._seen[name] = (now + seconds, found)
-        return {name: self._seen[name][1] for name in wanted}
+            found |= self._ask(sorted(name for name in wanted if not isinstance(found.get(name), Trouble)))
+        return {name: found[name] for name in wanted}
 
     def _ask(self, names: list[str]) -> dict[str, T | Trouble]:
-        try:
-            found: dict[str, T | Trouble] = dict(self._describe(names))
-        except ClientError as error:
-            code = aws.error_code(error)
-            if code != _NOT_THERE and code not in _REFUSED:
-                raise
-            if len(names) == 1:
-                return {names[0]: Trouble.MISSING if code == _NOT_THERE else Trouble.REFUSED}
-            # One name that is not there, or is not the portal's, and AppStream tells of none: look for it by halves.
-            middle = len(names) // 2
-            return self._ask(names[:middle]) | self._ask(names[middle:])
-        return {name: found.get(name, Trouble.MISSING) for name in names}
+        """Ask for names together. AppStream tells of none where one is not there or not the portal's: it is looked for
+        in AppStream's words, or else by halves, one after the other, so that a look finds some of many. Those for
+        which there were no calls left are unknown, for this once."""
+        found: dict[str, T | Trouble] = {}
+        groups, calls = [names], 0
+        while groups and calls < MOST_CALLS:
+            group, calls = groups.pop(), calls + 1
+            try:
+                described = dict(self._describe(group))
+                told = {name: described.get(name, Trouble.MISSING) for name in group}
+            except ClientError as error:
+                trouble = _trouble(error)
+                named = [name for name in group if _names(error, name)]
+                if len(group) == 1 or len(named) == 1:
+                    told = dict.fromkeys(named if len(named) == 1 else group, trouble)
+                    groups += [rest] if (rest := [name for name in group if name not in told]) else []
+                else:
+                    middle = len(group) // 2
+                    groups += [group[middle:], group[:middle]]
+                    continue
+            self._keep(told)
+            found |= told
+        return found | dict.fromkeys((name for group in groups for name in group), Trouble.UNKNOWN)
+
+    def _keep(self, told: Mapping[str, T | Trouble]) -> None:
+        now = time.monotonic()
+        # Not all of it becomes due again at the same moment.
+        seconds = {
+            name: TROUBLE_SECONDS * random.uniform(1, 2) if isinstance(one, Trouble) else self._seconds  # noqa: S311
+            for name, one in told.items()
+        }
+        self._seen = {**self._seen, **{name: (now + seconds[name], one) for name, one in told.items()}}
 
     def forget(self) -> None:
-        self._seen.clear()
+        self._seen = {}
 
 
-def _describe_fleets(names: list[str]) -> Iterator[tuple[str, Fleet]]:
+def _trouble(error: ClientError) -> Trouble:
+    """Return what a refusal says of one of the names. Raises it, if it says something else."""
+    code = aws.error_code(error)
+    if code == _NOT_THERE:
+        return Trouble.MISSING
+    if code in _REFUSED:
+        return Trouble.REFUSED
+    raise error
+
+
+def _names(error: ClientError, name: str) -> bool:
+    message = error.response.get("Error", {}).get("Message", "")
+    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", message) is not None
+
+
+def _describe_fleets(names: list[str]) -> Iterator[tuple[str, Fleet | Trouble]]:
     for one in _pages("DescribeFleets", "Fleets", Names=names):
-        yield one["Name"], _fleet(one)
+        try:
+            yield one["Name"], _fleet(one)
+        except ValueError:  # a state or a type that is newer than this portal
+            yield one["Name"], Trouble.ODD
 
 
 def _describe_stacks(names: list[str]) -> Iterator[tuple[str, Stack]]:
@@ -222,7 +266,7 @@ def streaming_url(*, stack: str, fleet: str, user_id: str, application: str = ""
     if f"{address.scheme}://{address.netloc}" not in settings.STREAMING_ORIGINS:
         # A browser would not follow a form there.
         why = f"PORTICO_STREAMING_ORIGINS lacks {address.scheme}://{address.netloc}"
-        raise NotStarted(why, is_set_up_wrongly=True)
+        raise NotStarted(why, is_set_up_wrongly=False)
     return url
 
 
@@ -245,6 +289,17 @@ def sessions(stack: str, fleet: str, *, user_id: str = "", more: str = "") -> Se
             raise NotReached(f"{stack}/{fleet}") from error
         raise
     return Sessions([_session(one) for one in answer["Sessions"]], answer.get("NextToken", ""))
+
+
+def sessions_of(user_id: str, *, stack: str, fleet: str) -> list[Session]:
+    """Return one person's sessions on a stack and a fleet: one call, as there is one at most. Raises LookupError where
+    stack or fleet is not there, and NotReached."""
+    found, more = [], ""
+    while True:
+        page = sessions(stack, fleet, user_id=user_id, more=more)
+        found += page.sessions
+        if not (more := page.more):
+            return found
 
 
 def end(session_id: str) -> None:

@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
@@ -32,6 +33,8 @@ def act(view: Callable[Concatenate[SignedIn, P], HttpResponse]) -> Callable[Conc
     def guarded(request: SignedIn, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             return redirect_to_login(reverse("streaming:apps"))
+        if request.method in ("GET", "HEAD"):  # of a page that an act has answered with
+            return redirect("streaming:apps")
         return require_POST(view)(request, *args, **kwargs)
 
     return guarded

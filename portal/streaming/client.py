@@ -19,4 +19,15 @@ class AppStream(AwsJson):
     passing = frozenset({"RequestLimitExceededException"})
 
     def call(self, action: str, **parameters: Any) -> dict[str, Any]:
-        return self._call(action, parameters)
+        answer: dict[str, Any] = _without_nulls(self._call(action, parameters))
+        return answer
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out what is null, as boto3 does: a member that is there has a value."""
+    match value:
+        case dict():
+            return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+        case list():
+            return [_without_nulls(one) for one in value if one is not None]
+    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -65,8 +65,3 @@ class Session:
     @property
     def is_over(self) -> bool:
         return self.state == "EXPIRED"
-
-    def until(self, most_minutes: int | None) -> datetime | None:
-        """Return when it ends at the latest, where the portal lets it last so many minutes."""
-        limit = self.started_at + timedelta(minutes=most_minutes) if most_minutes else None
-        return min(filter(None, [limit, self.ends_at]), default=None)

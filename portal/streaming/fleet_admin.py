@@ -33,7 +33,6 @@ NOT_STARTED = {
 NOT_STOPPED = {
     FleetState.STOPPED: "It is stopped already.",
     FleetState.STOPPING: "It is stopped already.",
-    FleetState.STARTING: "It is still being started. Stop it when it is.",
 }
 
 
@@ -56,7 +55,7 @@ class FleetAdmin(RecordAdmin[Any]):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         self._refuse(request)
         fleets, problem = operator_words.seen_fleets(models.applications())
-        context = {**self._context(request, "Fleets"), "fleets": fleets, "problem": problem}
+        context = {**self._context(request, "Streaming fleets"), "fleets": fleets, "problem": problem}
         return TemplateResponse(request, "admin/streaming/fleet/list.html", context)
 
     # --- A fleet's page ---
@@ -108,6 +107,10 @@ class FleetAdmin(RecordAdmin[Any]):
         in_use = one.fleet.in_use
         form = StopForm(request.POST if request.method == "POST" else None, fleet=one.name, in_use=in_use)
         says = ["Nobody can start anything on it until it is started again."]
+        if one.does_not_start:
+            says.insert(0, "It does not start, whatever AppStream tries.")
+        elif one.fleet.state is FleetState.STARTING:
+            says.insert(0, "It is still being started.")
         if in_use:
             there = (
                 "There is 1 session on it, which ends"

@@ -18,6 +18,7 @@ from portal.streaming.appstream import Trouble
 from portal.streaming.models import Application
 from portal.streaming.operator_words import counted, why_out_of_sight
 from portal.streaming.picture_field import PictureField
+from portal.streaming.pictures import Picture
 from portal.streaming.rules import EVERYBODY
 
 SHORTEST, LONGEST = 5, 500
@@ -25,6 +26,9 @@ _PLAIN = {"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"
 _NO_FLEET = (
     "The template has made no stack and no fleet. To get them, set its parameter StreamingImage. Or name your own here,"
     " and add their ARNs to its parameter MoreStreamingArns."
+)
+_NOT_APART = (
+    "Whoever streams from a fleet reaches every application of its image: to keep them apart, use another fleet."
 )
 
 
@@ -54,6 +58,8 @@ class ApplicationForm(ItemForm):
         super().__init__(*args, **kwargs)
         # What could not be looked for, because nobody answered, in words.
         self.unchecked: list[str] = []
+        # What was handed in, which is stored with the application and not before.
+        self.new_picture: Picture | None = None
         for name in ("application_id", "groups", "stack", "fleet", "application"):
             if name in self.fields:
                 self.fields[name].widget.attrs |= _PLAIN
@@ -66,12 +72,17 @@ class ApplicationForm(ItemForm):
                 "accept": "image/png,image/jpeg,image/gif,image/webp",
                 "data-most-bytes": pictures.MOST_BYTES_IN,
             }
-            self.fields["picture"].widget.current = pictures.address(self.instance)
+            self.fields["picture"].widget.current = self.instance.picture or ""
         if "stack" in self.fields:
             named = f"In AppStream. The template’s is {settings.STREAMING_STACK}."
             self.fields["stack"].help_text = named if settings.STREAMING_STACK else _NO_FLEET
         if "fleet" in self.fields and settings.STREAMING_FLEET:
             self.fields["fleet"].help_text = f"The template’s is {settings.STREAMING_FLEET}."
+
+    def clean_picture(self) -> str:
+        given: Picture | str = self.cleaned_data["picture"]
+        self.new_picture = given if isinstance(given, Picture) else None
+        return given.picture_id if isinstance(given, Picture) else given
 
     def clean_groups(self) -> str:
         text: str = self.cleaned_data["groups"]
@@ -114,7 +125,13 @@ class ApplicationForm(ItemForm):
         """Return what may not be as it was meant, though it can be saved. It reads the catalogue."""
         one = self.instance
         others = [other for other in models.applications() if other.pk != one.pk]
-        return [*self.unchecked, *self._not_framed(), *_other_limits(one, others), *_other_defaults(one, others)]
+        return [
+            *self.unchecked,
+            *self._not_framed(),
+            *self._not_apart(others),
+            *_other_limits(one, others),
+            *_other_defaults(one, others),
+        ]
 
     def _missing(self, names: list[str]) -> list[str]:
         """Return those that are no group of the user pool: one call, but for those of a pool with very many groups."""
@@ -178,6 +195,28 @@ class ApplicationForm(ItemForm):
             f"{one} opens as the whole tab until the stack’s EmbedHostDomains has {domain or 'the portal’s domain'}."
         ]
 
+    def _not_apart(self, others: Iterable[Application]) -> list[str]:
+        """Say which applications of other groups can be reached from the same fleet: what AppStream is told to open
+        comes first, and is not all.
+
+        Reference: https://docs.aws.amazon.com/appstream2/latest/APIReference/API_CreateEntitlement.html
+        """
+        one = self.instance
+        is_new = one._state.adding or {"groups", "fleet", "enabled"} & {*self.changed_data}
+        if not (is_new and one.enabled and one.group_names):
+            return []
+        names = [
+            str(other)
+            for other in others
+            if other.enabled and other.fleet == one.fleet
+            # What is nobody's is not reached through the portal, and keeps nothing to itself.
+            if other.group_names and {*other.group_names} != {*one.group_names}
+        ]
+        if not names:
+            return []
+        run = "runs on the same fleet and is" if len(names) == 1 else "run on the same fleet and are"
+        return [f"{_listed(_first(names))} {run} of other groups. {_NOT_APART}"]
+
 
 def _other_limits(one: Application, others: Iterable[Application]) -> list[str]:
     same = [other for other in others if other.place == one.place]
@@ -207,6 +246,11 @@ def _overlap(these: list[str], those: list[str]) -> bool:
 
 def _minutes(one: Application) -> str:
     return f"at most {counted(one.most_minutes, 'minute')}" if one.most_minutes else "no limit in minutes"
+
+
+def _first(names: list[str], most: int = 3) -> list[str]:
+    """Return some names, and how many more there are."""
+    return names if len(names) <= most + 1 else [*names[:most], f"{len(names) - most} others"]
 
 
 def _listed(names: list[str]) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
 
+from portal import aws
 from portal.accounts.models import User
 from portal.dynamo import audit
 from portal.streaming import appstream, launch, models, rules
@@ -17,7 +18,6 @@ from portal.streaming.launch import Launch
 from portal.streaming.models import Application
 from portal.streaming.rules import Standing, State
 
-LONGEST_ID = 60
 LONGEST_CONTEXT = 1000  # characters that AppStream takes
 log = logging.getLogger(__name__)
 
@@ -44,28 +44,27 @@ class CannotStart(Exception):
 
 def find(application_id: str, *, by: User) -> Application:
     """Return an application that a person may start: one GetItem. Raises NotThere and NotForYou."""
-    return _theirs(_by_id(application_id), by=by)
+    return _theirs(models.application(application_id), by=by)
 
 
 def chosen(name: str, *, by: User) -> Application:
-    """Return the application that a call of the API names, by its id or as AppStream calls it; else the only one that
-    the caller may start, or the default one: one call, or two. Raises NotThere, NotForYou and Unnamed."""
-    if name and (found := _by_id(name)):
-        return _theirs(found, by=by)
+    """Return the application that a call of the API names, by its id or as AppStream calls it, or else any: the only
+    one that the caller may start, or the default one. One call, or two. Raises NotThere, NotForYou and Unnamed."""
+    found = models.application(name) if name else None
+    if found and found.is_for(by.groups):
+        return found
     theirs = [one for one in models.applications() if one.enabled and one.is_for(by.groups)]
     if name:
-        return _theirs(next((one for one in theirs if one.application == name), None), by=by)
+        theirs = [one for one in theirs if one.application == name]
     if len(theirs) > 1:
         theirs = [one for one in theirs if one.is_default] or theirs
     if not theirs:
+        if name:
+            return _theirs(found, by=by)  # which says why not
         raise NotForYou("No application is for you: you are in none of their groups. Ask an operator.")
     if len(theirs) > 1:
         raise Unnamed(f"Application: name one of {', '.join(one.application_id for one in theirs)}.")
     return theirs[0]
-
-
-def _by_id(application_id: str) -> Application | None:
-    return models.application(application_id) if 0 < len(application_id) <= LONGEST_ID else None
 
 
 def _theirs(found: Application | None, *, by: User) -> Application:
@@ -102,36 +101,47 @@ def launch_url(application: Application, *, by: User, now: datetime, context: st
 def standing_of(application: Application) -> Standing:
     """Return how an application stands for somebody who has no session: one call, if its fleet was not looked at just
     now."""
-    found = appstream.fleets([application.fleet])[application.fleet]
-    return rules.standing(found if isinstance(found, Fleet) else None, most_sessions=application.most_sessions or 0)
+    return standing_on(appstream.fleets([application.fleet])[application.fleet], application)
+
+
+def standing_on(fleet: Fleet | Trouble, application: Application) -> Standing:
+    """Return how an application stands whose fleet is this one, or has this trouble."""
+    if fleet in (Trouble.ODD, Trouble.UNKNOWN):
+        return Standing(State.UNKNOWN)
+    found = fleet if isinstance(fleet, Fleet) else None
+    return rules.standing(found, most_sessions=application.most_sessions or 0)
 
 
 def _standing_after(error: appstream.NotStarted, application: Application) -> Standing:
     """Return how an application stands that AppStream has just refused to start."""
-    standing = standing_of(application)
-    if not standing.may_launch:
-        return standing
+    with aws.suppress_transient():
+        standing = standing_of(application)
+        if not standing.may_launch:
+            return standing
     return Standing(State.BROKEN if error.is_set_up_wrongly else State.UNKNOWN)
 
 
 def _check(application: Application, user_id: str) -> None:
-    """Raises CannotStart."""
-    fleets = appstream.fleets_of(application.stack)
-    if isinstance(fleets, Trouble) or application.fleet not in fleets:
-        raise CannotStart(application, Standing(State.BROKEN))
-    standing = standing_of(application)
-    if standing.may_launch:
-        return
-    # Whoever is in already may come back, however full it is.
-    if standing.state in (State.FULL, State.STARTING):
-        found = appstream.sessions(application.stack, application.fleet, user_id=user_id).sessions
-        if rules.mine(found):
+    """Raises CannotStart where AppStream says so. Where it does not answer, its answer to the launch itself will do."""
+    with aws.suppress_transient():
+        fleets = appstream.fleets_of(application.stack)
+        if isinstance(fleets, Trouble) or application.fleet not in fleets:
+            raise CannotStart(application, Standing(State.BROKEN))
+        standing = standing_of(application)
+        if standing.may_launch or standing.state is State.UNKNOWN:
             return
-    raise CannotStart(application, standing)
+        # Whoever is in already may come back, however full it is.
+        if standing.state in (State.FULL, State.STARTING) and _has_session(application, user_id):
+            return
+        raise CannotStart(application, standing)
+
+
+def _has_session(application: Application, user_id: str) -> bool:
+    found = appstream.sessions_of(user_id, stack=application.stack, fleet=application.fleet)
+    return rules.mine(found) is not None
 
 
 def _write_down(application: Application, user_id: str, *, by: User, now: datetime) -> None:
-    limit = application.most_minutes or None
     launched = Launch(
         user_id=user_id,
         place=application.place,
@@ -141,10 +151,7 @@ def _write_down(application: Application, user_id: str, *, by: User, now: dateti
         application_id=application.application_id,
         title=application.title,
         launched_at=now,
-        expires_at=launch.expiry(now),
-        most_minutes=limit,
-        look_at=now + timedelta(minutes=limit) if limit else None,
-        shelf=launch.TIMED_SHELF if limit else None,
+        expires_at=int((now + _longest(application)).timestamp()),
     )
     entry = audit.entry(
         "launched",
@@ -154,7 +161,20 @@ def _write_down(application: Application, user_id: str, *, by: User, now: dateti
         changes=[audit.Change(field="stack and fleet", new=application.place)],
         now=now,
     )
-    launch.note(launched, together_with=[audit.putting(entry)])
+    launch.note(
+        launched.limited(application.most_minutes or None),
+        has_session=lambda: _has_session(application, user_id),
+        together_with=[audit.putting(entry)],
+    )
+
+
+def _longest(application: Application) -> timedelta:
+    """Return for how long the session may run that begins now, and then some time for its end."""
+    fleet: Fleet | Trouble = Trouble.UNKNOWN
+    with aws.suppress_transient():
+        fleet = appstream.fleets([application.fleet])[application.fleet]
+    minutes = fleet.longest_minutes if isinstance(fleet, Fleet) else 0
+    return (timedelta(minutes=minutes) if minutes else launch.LONGEST) + timedelta(hours=1)
 
 
 def audit_name(application_id: str) -> str:
@@ -179,6 +199,8 @@ def why_not(application: Application, standing: Standing) -> str:
             return f"{application} is full: everybody who fits in is in. Try again when somebody has left."
         case State.STOPPED:
             return f"{application} is stopped. Ask an operator to start its fleet."
+        case State.FAILING:
+            return f"{application} cannot be started: its fleet does not come up. Tell an operator."
         case State.UNKNOWN:
             return f"AppStream did not start {application}. Try again in a moment, and tell an operator if that fails."
     return f"{application} is set up wrongly: its stack has no such fleet, or not for the portal. Tell an operator."

@@ -11,9 +11,10 @@ from django.db import models
 
 from portal.dynamo.items import Item
 from portal.dynamo.records import Screen
-from portal.streaming import launch, rules
+from portal.streaming import launch, pictures, rules
 from portal.streaming.rules import EVERYBODY
 
+LONGEST_ID = 60
 # As AppStream names stacks and fleets.
 _NAME = RegexValidator(
     r"\A[a-zA-Z0-9][a-zA-Z0-9_.-]{0,100}\Z", "Letters, digits, underscores, dots and hyphens only, as in AWS."
@@ -28,6 +29,14 @@ def template_fleet() -> str:
     return str(settings.STREAMING_FLEET)
 
 
+class PictureIdField(models.CharField):  # type: ignore[type-arg]
+    """The id of a picture. What can be none, such as what another version of the portal stored, is none."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        return text if text and pictures.is_id(text) else ""
+
+
 class Application(Item):
     """An application that people may start: where it runs, what it is called, whose it is, and how it opens."""
 
@@ -38,7 +47,7 @@ class Application(Item):
         "id",
         db_column="ApplicationId",
         primary_key=True,
-        max_length=60,
+        max_length=LONGEST_ID,
         validators=[RegexValidator(r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", "Small letters, digits and single hyphens only.")],
         help_text="What its address and the API call it, such as design-studio. It stays for good.",
     )
@@ -46,14 +55,14 @@ class Application(Item):
     summary = models.CharField(
         "what it is", db_column="Summary", max_length=200, blank=True, help_text="One sentence for its tile."
     )
-    # A small WebP in base64: see pictures.py.
-    picture = models.TextField(db_column="Picture", blank=True)
+    picture = PictureIdField(db_column="Picture", blank=True, max_length=64)  # see pictures.py
     groups = models.TextField(
         db_column="Groups",
         blank=True,
         max_length=2000,
         help_text=f"Whose it is: one group of the user pool on each line, or {EVERYBODY} for everybody who signs in."
-        " Empty means nobody.",
+        " Empty means nobody. Whoever streams from a fleet can reach every application of its image, so applications"
+        " of different groups need different fleets.",
     )
     is_shown_to_all = models.BooleanField(
         "shown to everybody",
@@ -77,16 +86,16 @@ class Application(Item):
         db_column="MostSessions",
         default=0,
         validators=[MinValueValidator(0), MaxValueValidator(10_000)],
-        help_text="While the fleet has so many sessions, of whatever application, it is full. 0 means that the fleet"
-        " decides.",
+        help_text="While the fleet has about so many sessions, of whatever application, it is full: what AppStream"
+        " tells is some seconds old. 0 means that the fleet decides.",
     )
     most_minutes = models.IntegerField(
         "minutes at most",
         db_column="MostMinutes",
         default=0,
         validators=[MinValueValidator(0), MaxValueValidator(7200)],
-        help_text="After so many minutes the portal ends a session that began with it. 0 means that the fleet decides."
-        " Applications on the same stack and fleet share their sessions: give them the same limit.",
+        help_text="So many minutes after it was first started in a session, the portal ends that. 0 means that the"
+        " fleet decides. Applications on the same stack and fleet share their sessions: give them the same limit.",
     )
     is_default = models.BooleanField(
         "what the API starts",
@@ -100,8 +109,8 @@ class Application(Item):
 
     class Meta(Item.Meta):
         db_table = "streaming_applications"
-        verbose_name = "application"
-        verbose_name_plural = "applications"
+        verbose_name = "streaming application"
+        verbose_name_plural = "streaming applications"
         ordering = ["title"]
 
     def __str__(self) -> str:
@@ -134,9 +143,16 @@ def applications() -> list[Application]:
     return cast("list[Application]", list(Application.objects.all()))
 
 
+def find(application_id: str) -> Application | None:
+    """Return an application, enabled or not, or None: one GetItem, or none for what can be no id."""
+    if not 0 < len(application_id) <= LONGEST_ID:
+        return None
+    return cast("Application | None", next(iter(Application.objects.filter(pk=application_id)), None))
+
+
 def application(application_id: str) -> Application | None:
     """Return an enabled application, or None: one GetItem."""
-    found = cast("Application | None", next(iter(Application.objects.filter(pk=application_id)), None))
+    found = find(application_id)
     return found if found and found.enabled else None
 
 
@@ -144,8 +160,8 @@ class Fleet(Screen):
     """The fleets in the admin; a fleet itself is portal.streaming.fleet.Fleet."""
 
     class Meta(Screen.Meta):
-        verbose_name = "fleet"
-        verbose_name_plural = "fleets"
+        verbose_name = "streaming fleet"
+        verbose_name_plural = "streaming fleets"
         default_permissions = ("view", "change")  # type: ignore[assignment]
 
 
@@ -153,6 +169,6 @@ class Session(Screen):
     """The sessions in the admin."""
 
     class Meta(Screen.Meta):
-        verbose_name = "session"
-        verbose_name_plural = "sessions"
+        verbose_name = "streaming session"
+        verbose_name_plural = "streaming sessions"
         default_permissions = ("view", "change")  # type: ignore[assignment]

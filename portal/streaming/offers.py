@@ -6,19 +6,19 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from portal import aws
 from portal.accounts.models import User
-from portal.streaming import appstream, launching, models, own, rules
+from portal.streaming import appstream, launching, models, own
 from portal.streaming.appstream import Trouble
 from portal.streaming.fleet import Fleet
+from portal.streaming.launch import Launch
 from portal.streaming.models import Application
 from portal.streaming.own import Own
 from portal.streaming.rules import Standing, State
 
 NO_FLEETS = "AppStream did not answer, so this page cannot say what can be started. You can try all the same."
-NO_SESSIONS = "Your sessions could not be looked up. If you have one, it goes on: reload this page in a moment."
+NO_SESSIONS = "Not all of your sessions could be looked up. What runs goes on: reload this page in a moment."
 _LAUNCHABLE = (State.RUNNING, State.READY, State.SOON, State.UNKNOWN)
 # A session goes on, and can be come back to, while its fleet takes nobody else.
 _TAKES_BACK = (State.READY, State.SOON, State.STARTING, State.FULL, State.UNKNOWN)
@@ -67,6 +67,7 @@ class Tile:
             State.FULL: "Full",
             State.STOPPED: "Stopped",
             State.NOT_FOR_YOU: "Not for you",
+            State.FAILING: "Out of order",
             State.BROKEN: "Set up wrongly",
             State.UNKNOWN: "Unknown",
         }[self.state]
@@ -75,7 +76,7 @@ class Tile:
     def colour(self) -> str:
         if self.state in (State.RUNNING, State.READY, State.SOON):
             return "good"
-        return "warm" if self.state in (State.FULL, State.BROKEN) else ""
+        return "warm" if self.state in (State.FULL, State.FAILING, State.BROKEN) else ""
 
     @property
     def words(self) -> str:
@@ -104,10 +105,6 @@ class Tile:
     def hue(self) -> int:
         """Which of the quiet colours its letter has: always the same one."""
         return int(hashlib.sha256(self.application.application_id.encode()).hexdigest(), 16) % 4
-
-    @cached_property
-    def picture_hash(self) -> str:
-        return picture_hash(self.application)
 
     @property
     def place_in_list(self) -> tuple[int, str, str]:
@@ -144,12 +141,13 @@ class Offers:
 
     tiles: list[Tile]
     sessions: list[Mine]
+    ended: list[Launch]
     problems: list[str]
 
     @property
     def is_changing(self) -> bool:
         """Whether something will be otherwise in a moment or some minutes, without anybody's doing."""
-        starting = any(one.state in (State.STARTING, State.UNKNOWN) for one in self.tiles)
+        starting = any(one.state in (State.STARTING, State.FULL, State.UNKNOWN) for one in self.tiles)
         return bool(starting or self.problems or any(one.is_pending for one in self.sessions))
 
     @property
@@ -161,14 +159,10 @@ class Offers:
                 [one.own.session.session_id, one.title, one.connection, str(one.own.until), bool(one.application)]
                 for one in self.sessions
             ),
+            *([one.title, str(one.ended_at)] for one in self.ended),
             *self.problems,
         ]
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
-
-
-def picture_hash(application: Application) -> str:
-    """Return what the address of an application's picture has in it, so that a new picture has a new one."""
-    return hashlib.sha256(application.picture.encode()).hexdigest()[:12] if application.picture else ""
 
 
 def offers(user: User) -> Offers:
@@ -180,30 +174,33 @@ def offers(user: User) -> Offers:
     fleets = _fleets(one.fleet for one in theirs.values())
     if fleets is None:
         problems.append(NO_FLEETS)
-    sessions = _sessions(user)
-    if sessions is None:
+    sessions = own.sessions(user)
+    if sessions.failure:
         problems.append(NO_SESSIONS)
-    by_place = {one.launch.place: one for one in sessions or ()}
+    by_place = {one.launch.place: one for one in sessions.found}
     tiles = [
-        _tile(one, fleets, by_place.get(one.place))
+        _tile(one, fleets, by_place.get(one.place), is_unknown=one.place in sessions.unknown)
         if one.application_id in theirs
         else Tile(one, Standing(State.NOT_FOR_YOU))
         for one in seen
     ]
     return Offers(
         tiles=sorted(tiles, key=lambda one: one.place_in_list),
-        sessions=[Mine(one, theirs.get(one.launch.application_id)) for one in sessions or ()],
+        sessions=[Mine(one, _still(one, theirs)) for one in sessions.found],
+        ended=sessions.ended,
         problems=problems,
     )
 
 
-def _tile(application: Application, fleets: Mapping[str, Fleet | Trouble] | None, mine: Own | None) -> Tile:
+def _tile(
+    application: Application, fleets: Mapping[str, Fleet | Trouble] | None, mine: Own | None, *, is_unknown: bool
+) -> Tile:
     standing = Standing(State.UNKNOWN)
     if fleets is not None:
-        fleet = fleets[application.fleet]
-        standing = rules.standing(
-            fleet if isinstance(fleet, Fleet) else None, most_sessions=application.most_sessions or 0
-        )
+        standing = launching.standing_on(fleets[application.fleet], application)
+    # It may be their own session that takes the place.
+    if is_unknown and standing.state in (State.FULL, State.STARTING):
+        standing = Standing(State.UNKNOWN)
     if mine is None or standing.state not in _TAKES_BACK:
         return Tile(application, standing)
     is_its_own = mine.launch.application_id == application.application_id
@@ -219,10 +216,7 @@ def _fleets(names: Iterable[str]) -> Mapping[str, Fleet | Trouble] | None:
         return None
 
 
-def _sessions(user: User) -> list[Own] | None:
-    try:
-        return own.sessions(user)
-    except Exception as error:
-        if not aws.is_transient(error):
-            raise
-        return None
+def _still(one: Own, theirs: Mapping[str, Application]) -> Application | None:
+    """Return the application that a session began with, if starting it leads back into that session."""
+    found = theirs.get(one.launch.application_id)
+    return found if found and found.place == one.launch.place else None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
+
+from django.utils import timezone
 
 from portal.dynamo import audit
+from portal.dynamo.table import Conflict
 from portal.streaming import appstream, launching
 from portal.streaming.fleet import Session
-from portal.streaming.launch import Launch
-
-log = logging.getLogger(__name__)
+from portal.streaming.launch import Launch, launches
 
 
 def fleet_name(fleet: str) -> str:
@@ -21,14 +20,14 @@ def fleet_name(fleet: str) -> str:
 
 def start(fleet: str, *, by: audit.Actor) -> None:
     """Raises appstream.Changing, and LookupError where the fleet is not there."""
-    with _written_down("started the fleet", fleet_name(fleet), fleet, by):
+    with audit.act("started the fleet", by=by, object=fleet_name(fleet), object_name=fleet):
         appstream.start(fleet)
 
 
 def stop(fleet: str, *, in_use: int, by: audit.Actor) -> None:
     """Stop a fleet and the sessions on it. Raises appstream.Changing, and LookupError where it is not there."""
     changes = [audit.Change(field="sessions in use", old=str(in_use))]
-    with _written_down("stopped the fleet", fleet_name(fleet), fleet, by, changes):
+    with audit.act("stopped the fleet", by=by, object=fleet_name(fleet), object_name=fleet, changes=changes):
         appstream.stop(fleet)
 
 
@@ -40,21 +39,10 @@ def end(session: Session, *, launch: Launch | None, reason: str, by: audit.Actor
         audit.Change(field="stack and fleet", new=f"{session.stack}/{session.fleet}"),
         audit.Change(field="reason", new=reason),
     ]
-    with _written_down("ended the session", about, launch.title if launch else session.fleet, by, changes):
+    name = launch.title if launch else session.fleet
+    with audit.act("ended the session", by=by, object=about, object_name=name, changes=changes):
         appstream.end(session.session_id)
-
-
-@contextmanager
-def _written_down(
-    action: str, about: str, name: str, by: audit.Actor, changes: Iterable[audit.Change] = ()
-) -> Iterator[None]:
-    """Write an act down, do it, and write down as well where it failed or nobody knows whether it did."""
-    audit.record(action, by=by, object=about, object_name=name, changes=changes)
-    try:
-        yield
-    except Exception:
-        try:
-            audit.record(f"{action}, which failed", by=by, object=about, object_name=name)
-        except Exception:  # what the act failed with is what is to be said
-            log.exception("that it failed was not written down: %s, %s", action, about)
-        raise
+    if launch:
+        # Their page of applications tells them. Where they have launched again meanwhile, there is nothing to tell.
+        with suppress(Conflict):
+            launches.replace(launch.ended(f"by an operator: {reason}", now=timezone.now()), was=launch)

@@ -22,7 +22,12 @@ STATES = {
     FleetState.STOPPING: "being stopped",
     FleetState.STOPPED: "stopped",
 }
-TROUBLES = {Trouble.MISSING: "not there", Trouble.REFUSED: "out of reach"}
+TROUBLES = {
+    Trouble.MISSING: "not there",
+    Trouble.REFUSED: "out of reach",
+    Trouble.ODD: "unknown",
+    Trouble.UNKNOWN: "unknown",
+}
 KINDS = {Kind.ALWAYS_ON: "always on", Kind.ON_DEMAND: "on demand", Kind.ELASTIC: "elastic"}
 MEANINGS = {
     Kind.ALWAYS_ON: "its instances run, and cost, for as long as it does",
@@ -70,6 +75,10 @@ def why_out_of_sight(kind: str, name: str, trouble: Trouble) -> str:
     if trouble is Trouble.MISSING:
         where = f"AppStream has no {kind} {name} in {settings.AWS_REGION}."
         return f"{where} Make it there, or correct its name in the catalogue."
+    if trouble is Trouble.ODD:
+        return f"AppStream tells of this {kind} in a way that this portal does not know. Look at it in AWS."
+    if trouble is Trouble.UNKNOWN:
+        return "There was no time to find out how it stands. Look again in a moment."
     return (
         f"The portal may not reach the {kind} {name}. If it is there, add {arn(kind, name)} to the template’s parameter"
         " MoreStreamingArns."
@@ -107,14 +116,18 @@ class SeenFleet:
     @property
     def state(self) -> str:
         if isinstance(self.found, Fleet):
-            return STATES[self.found.state]
+            return "does not start" if self.does_not_start else STATES[self.found.state]
         return TROUBLES[self.found] if self.found else "unknown"
 
     @property
     def colour(self) -> str:
         if self.fleet:
-            return "good" if self.fleet.state is FleetState.RUNNING else ""
-        return "warm" if self.found else ""
+            return "good" if self._is(FleetState.RUNNING) else "warm" if self.does_not_start else ""
+        return "warm" if self.found and self.found is not Trouble.UNKNOWN else ""
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.name} does not start." if self.does_not_start else f"{self.name} is {self.state}."
 
     @property
     def trouble(self) -> str:
@@ -141,20 +154,29 @@ class SeenFleet:
         return self._is(FleetState.STARTING, FleetState.STOPPING)
 
     @property
+    def does_not_start(self) -> bool:
+        return self.fleet is not None and does_not_start(self.fleet)
+
+    @property
     def may_start(self) -> bool:
         return self._is(FleetState.STOPPED)
 
     @property
     def may_stop(self) -> bool:
-        return self._is(FleetState.RUNNING)
+        return self._is(FleetState.RUNNING, FleetState.STARTING)
 
     def _is(self, *states: FleetState) -> bool:
         return isinstance(self.found, Fleet) and self.found.state in states
 
 
+def does_not_start(fleet: Fleet) -> bool:
+    """Tell whether a fleet may never start: AppStream tries for good, and says what is in the way."""
+    return fleet.state is FleetState.STARTING and bool(fleet.errors)
+
+
 def room(fleet: Fleet) -> str:
     """Say how many sessions a fleet has, and has room for."""
-    if fleet.state is FleetState.STOPPED:
+    if fleet.state in (FleetState.STOPPED, FleetState.STOPPING) or does_not_start(fleet):
         return f"for {counted(fleet.most, 'session')} once it runs"
     said = [f"{fleet.in_use} of {fleet.most} in use", f"{max(0, fleet.free)} free"]
     if fleet.coming:

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from portal.dynamo import audit
 from portal.dynamo.table import Conflict
-from portal.streaming import appstream, launch, launching, rules
+from portal.streaming import appstream, launch, launching, own
 from portal.streaming.launch import Launch
 
+# What AppStream failed at is tried again so much later, so that it is in nobody's way.
+AGAIN = timedelta(minutes=15)
 log = logging.getLogger(__name__)
 
 
@@ -19,8 +21,8 @@ class _Portal:
 
 
 def end_all(*, now: datetime, seconds: float) -> int:
-    """End what has lasted as long as it may, and return how many sessions that were. What there is no time for, or what
-    AppStream fails at, is due again the next time."""
+    """End what has lasted as long as it may, and return how many sessions that were. What there is no time for is due
+    again the next time, and what AppStream fails at a quarter of an hour later."""
     until, ended = time.monotonic() + seconds, 0
     for one in launch.due(now=now):
         if time.monotonic() > until:
@@ -28,23 +30,19 @@ def end_all(*, now: datetime, seconds: float) -> int:
         try:
             ended += _end(one, now=now)
         except Exception:
-            # The others' time is up, too.
             log.exception("a session on %s was not ended", one.place)
+            _replace(one.model_copy(update={"look_at": now + AGAIN}), was=one)
     return ended
 
 
 def _end(one: Launch, *, now: datetime) -> bool:
-    try:
-        session = rules.mine(appstream.sessions(one.stack, one.fleet, user_id=one.user_id).sessions)
-    except LookupError:
-        session = None
-    limit = timedelta(minutes=one.most_minutes or 0)
-    is_over = bool(session) and session is not None and session.started_at + limit <= now
-    if session and not is_over:
-        _look_again(one, one.model_copy(update={"look_at": session.started_at + limit}))
+    session = own.session_of(one)
+    limit = one.limit(session)
+    if limit and limit > now:
+        _replace(one.model_copy(update={"look_at": limit}), was=one)
         return False
     if session:
-        audit.record(
+        with audit.act(
             "ended the session",
             by=_Portal(),
             object=launching.audit_name(one.application_id),
@@ -53,13 +51,16 @@ def _end(one: Launch, *, now: datetime) -> bool:
                 audit.Change(field="whose", new=one.username),
                 audit.Change(field="minutes at most", new=str(one.most_minutes)),
             ],
-        )
-        appstream.end(session.session_id)
-    _look_again(one, one.model_copy(update={"look_at": None, "shelf": None, "most_minutes": None}))
-    return is_over
+        ):
+            appstream.end(session.session_id)
+        because = f"after the {one.most_minutes} minutes that it may last"
+        _replace(one.ended(because, now=now), was=one)
+        return True
+    _replace(one.limited(None), was=one)
+    return False
 
 
-def _look_again(was: Launch, new: Launch) -> None:
+def _replace(new: Launch, *, was: Launch) -> None:
     try:
         launch.launches.replace(new, was=was)
     except Conflict:

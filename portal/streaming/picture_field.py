@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from documents.rendered import NotAPicture
 from portal.streaming import pictures
+from portal.streaming.pictures import Picture
 
 
 class PictureInput(forms.ClearableFileInput):
@@ -17,16 +18,18 @@ class PictureInput(forms.ClearableFileInput):
 
     template_name = "admin/streaming/application/picture_input.html"
     clear_checkbox_label = "Remove the picture"
-    current = ""  # the address of what is stored
+    current = ""  # the id of what is stored
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
-        context["widget"]["current"] = self.current
+        # Looked up only where it is shown.
+        context["widget"]["current"] = pictures.address(self.current)
+        context["widget"]["is_missing"] = bool(self.current and not context["widget"]["current"])
         return context
 
 
 class PictureField(forms.FileField):
-    """A picture that is handed in, as the catalogue keeps it: see pictures.py. Without one, what is there stays."""
+    """A picture that is handed in, made small: see pictures.py. Without one, the id of what is there stays."""
 
     widget = PictureInput
     default_error_messages = {
@@ -34,7 +37,7 @@ class PictureField(forms.FileField):
         "empty": "This file is empty.",
     }
 
-    def clean(self, data: Any, initial: Any = None) -> str:
+    def clean(self, data: Any, initial: Any = None) -> Picture | str:
         given = super().clean(data, initial)
         if not isinstance(given, UploadedFile):
             return given or ""

@@ -1,29 +1,45 @@
-"""An application's picture: made small of what an operator hands in, and kept in the catalogue's item in base 64."""
+"""The pictures of applications: made small of what an operator hands in, and kept in a table of their own.
+
+The catalogue, which every look at "Apps" reads whole, has only their ids.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import hashlib
 import io
+import re
 from typing import TYPE_CHECKING
 
 from documents.rendered import NotAPicture
+from portal.dynamo.table import Conflict, Record, Table
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from portal.streaming.models import Application
-
 SIDE = 128  # pixels
 MOST_BYTES_IN = 2_000_000
-# A catalogue of two hundred applications is then still one Scan, which stops at 1 MB.
-MOST_BYTES = 3_600
+MOST_BYTES = 12_000
 TYPE = "image/webp"
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def made_small(data: bytes) -> str:
-    """Return a picture as the catalogue keeps it: a square WebP of SIDE, in base 64, with nothing around what it shows
-    and nothing in it but that.
+class Picture(Record):
+    """An item of the StreamingPictures table. What an id stands for never changes."""
+
+    picture_id: str  # the beginning of the SHA-256 of the WebP
+    data: str = ""  # the WebP, in base64
+
+
+# Nothing is deleted here: a picture that no application has any more is some kB, and another may have the same one.
+table = Table(Picture, name="streaming_pictures", key=("PictureId",))
+
+
+def made_small(data: bytes) -> Picture:
+    """Return a picture as it is kept: a square WebP of SIDE, with nothing around what it shows and nothing in it but
+    that. It is not stored yet.
 
     Raises NotAPicture, in words, for anything but a whole PNG, JPEG, GIF or WebP of at most MOST_BYTES_IN that does not
     move.
@@ -37,20 +53,33 @@ def made_small(data: bytes) -> str:
     checked = pictures.checked(data)
     if _moves(data):
         raise NotAPicture("This picture moves. Choose one that does not.")
-    return base64.b64encode(_encoded(_squared(checked.data))).decode("ascii")
+    made = _encoded(_squared(checked.data))
+    return Picture(picture_id=hashlib.sha256(made).hexdigest()[:32], data=base64.b64encode(made).decode("ascii"))
 
 
-def decoded(application: Application) -> bytes:
-    """Return an application's picture, a WebP; nothing where it has none."""
+def keep(picture: Picture) -> None:
+    """Store a picture, if it is not there yet."""
+    with contextlib.suppress(Conflict):
+        table.add(picture)
+
+
+def is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def content(picture_id: str) -> bytes:
+    """Return a picture, a WebP; nothing where there is none: one GetItem."""
+    found = table.find(picture_id) if is_id(picture_id) else None
     try:
-        return base64.b64decode(application.picture or "", validate=True)
+        return base64.b64decode(found.data, validate=True) if found else b""
     except (binascii.Error, ValueError):  # somebody else wrote into the table
         return b""
 
 
-def address(application: Application) -> str:
-    """Return the picture as the address of an <img>; nothing where there is none."""
-    data = decoded(application)
+def address(picture_id: str) -> str:
+    """Return a picture as the address of an <img>, for operators, who need not be of the application's groups; nothing
+    where there is none: one GetItem."""
+    data = content(picture_id)
     return f"data:{TYPE};base64,{base64.b64encode(data).decode('ascii')}" if data else ""
 
 

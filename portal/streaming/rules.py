@@ -28,6 +28,7 @@ class State(StrEnum):
     FULL = "full"
     STOPPED = "stopped"
     NOT_FOR_YOU = "not-for-you"
+    FAILING = "failing"  # AppStream tries to start its fleet, and cannot
     BROKEN = "broken"  # its fleet is not there, or is not the portal's
     UNKNOWN = "unknown"  # AppStream did not answer
 
@@ -65,13 +66,14 @@ def standing(fleet: Fleet | None, *, most_sessions: int = 0) -> Standing:
     if fleet is None:
         return Standing(State.BROKEN)
     if fleet.state is FleetState.STARTING:
-        return Standing(State.STARTING, FLEET_MINUTES)
+        return Standing(State.FAILING) if fleet.errors else Standing(State.STARTING, FLEET_MINUTES)
     if fleet.state is not FleetState.RUNNING:
         return Standing(State.STOPPED)
     if most_sessions and fleet.in_use >= most_sessions:
         return Standing(State.FULL)
     if fleet.free <= 0:
-        return Standing(State.STARTING, FLEET_MINUTES) if fleet.coming > 0 else Standing(State.FULL)
+        more_is_coming = fleet.coming > 0 and not fleet.errors
+        return Standing(State.STARTING, FLEET_MINUTES) if more_is_coming else Standing(State.FULL)
     match fleet.kind:
         case Kind.ALWAYS_ON:
             return Standing(State.READY)

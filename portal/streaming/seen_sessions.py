@@ -29,7 +29,7 @@ class Seen:
 
     @property
     def until(self) -> datetime | None:
-        return self.session.until(self.launch.most_minutes if self.launch else None)
+        return self.launch.until(self.session) if self.launch else self.session.ends_at
 
     @property
     def owner(self) -> str:

@@ -62,7 +62,7 @@ class SessionAdmin(RecordAdmin[Any]):
             found = Found(seen_sessions.spelt(place), problem="AppStream has no such stack or fleet.")
         kept = {"q": text} if text else {"place": place}
         context = {
-            **self._context(request, "Sessions"),
+            **self._context(request, "Streaming sessions"),
             "found": found,
             "rows": [(one, self._person_url(request, one), self._end_url(one, kept)) for one in found.sessions],
             "places": [(seen_sessions.spelt(one), one, _query(place=one), one == place and not text) for one in places],

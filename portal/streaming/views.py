@@ -12,10 +12,8 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_safe
 
 from portal import aws
-from portal.accounts.models import User
 from portal.streaming import launching, models, own, window_views
 from portal.streaming.asked import SignedIn, act, refused_in_words
-from portal.streaming.models import Application
 from portal.streaming.offers import offers
 from portal.streaming.own import Own
 
@@ -93,13 +91,7 @@ def end(request: SignedIn, application_id: str) -> HttpResponse:
 
 
 def _end(request: SignedIn, application_id: str) -> Own | None:
-    session_id = request.POST.get("session", "")
-    if not session_id:
-        found = models.application(application_id) if len(application_id) <= 60 else None
-        session_id = _session_in(found, request.user) if found else ""
-    return own.end(session_id, by=request.user) if session_id else None
-
-
-def _session_in(application: Application, user: User) -> str:
-    theirs = (one for one in own.sessions(user) if one.launch.place == application.place)
-    return next((one.session.session_id for one in theirs), "")
+    if session_id := request.POST.get("session", ""):
+        return own.end(session_id, by=request.user)
+    found = models.find(application_id)
+    return own.end_application(application_id, found.place if found else "", by=request.user)

@@ -8,7 +8,7 @@ from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
@@ -43,6 +43,8 @@ def opening(application: Application) -> HttpResponse:
 def window(request: SignedIn, application_id: str) -> HttpResponse:
     """Show the page around an application's stream."""
     found = launching.find(application_id, by=request.user)
+    if not launching.opens_in_frame(found):
+        return redirect("streaming:application", application_id)
     is_asked_for = request.method == "GET" and bool(request.COOKIES.get(START_COOKIE))
     context = {"application": found, "is_asked_for": is_asked_for, "allow": _allowed()}
     framing = csp_update({"frame-src": settings.STREAMING_ORIGINS})
@@ -68,8 +70,7 @@ def standing(request: SignedIn, application_id: str) -> HttpResponse:
     """Tell the window whether the person has a session there: one GetItem and one DescribeSessions."""
     try:
         found = launching.find(application_id, by=request.user)
-        user_id = rules.user_id(request.user.sub)
-        sessions = appstream.sessions(found.stack, found.fleet, user_id=user_id).sessions
+        sessions = appstream.sessions_of(rules.user_id(request.user.sub), stack=found.stack, fleet=found.fleet)
     except (LookupError, launching.NotForYou, appstream.NotReached) as error:
         raise Http404 from error
     return JsonResponse({"Running": rules.mine(sessions) is not None})

@@ -7,9 +7,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from portal.streaming import appstream
+from portal.streaming.fleet import Fleet, FleetState, Kind
 from tests.browser.test_look import SIZES, shown
 from tests.streaming.conftest import ask, streaming
-from tests.streaming.test_pictures import encoded, flat
+from tests.streaming.test_pictures import encoded, flat, kept
 
 __all__ = ["ask", "streaming"]  # fixtures
 
@@ -60,6 +62,7 @@ def test_a_fleet_is_started_followed_and_stopped(page, sign_in, operator, stream
     state, says = page.locator("#fleet .tag"), page.locator("#fleet-says")
     expect(state).to_have_text("being started")
     expect(says).to_have_text("sample-fleet is being started.")
+    expect(page.get_by_role("link", name="Stop", exact=True)).to_be_visible()
     streaming.pace(elapse_seconds=601)
     expect(state).to_have_text("running", timeout=10_000)  # it looks every five seconds
     expect(says).to_have_text("sample-fleet is running.")
@@ -85,13 +88,38 @@ def test_somebody_s_session_is_found_and_ended(page, sign_in, operator, rider, a
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "wide")])
+def test_a_fleet_that_does_not_start_says_why_and_is_stopped(
+    page, sign_in, operator, streaming, monkeypatch, scheme, size
+):
+    page.emulate_media(color_scheme=scheme)
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    streaming.application(Fleet="drawing")
+    errors = ("The subnet subnet-0123456789abcdef0 has no address left.", "e" * 200)
+    stuck = Fleet("drawing", FleetState.STARTING, Kind.ALWAYS_ON, 2, 0, 0, errors=errors)
+    monkeypatch.setattr(appstream, "fleets", lambda names: dict.fromkeys(names, stuck))
+    sign_in(operator)
+    page.goto(f"{ADMIN}/fleet/")
+    found = shown(page, "list")
+    page.get_by_role("link", name="drawing").click()
+    expect(page.locator("#fleet-says")).to_have_text("drawing does not start.")
+    expect(page.get_by_text("The subnet subnet-0123456789abcdef0")).to_be_visible()
+    found += shown(page, "fleet")
+    page.get_by_role("link", name="Stop", exact=True).click()
+    expect(page.get_by_text("It does not start, whatever AppStream tries.")).to_be_visible()
+    assert not found + shown(page, "stop")
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "wide")])
 def test_axe_finds_nothing_and_nothing_hangs_over(page, sign_in, operator, rider, ask, streaming, scheme, size):
     page.emulate_media(color_scheme=scheme)
     width, height = SIZES[size]
     page.set_viewport_size({"width": width, "height": height})
     word = "w" * 80
     streaming.fleet(f"sample-{word}")
-    streaming.application("studio", Title=word, Groups=f"*\n{word}", Fleet=f"sample-{word}", Summary=word)
+    more = {"Title": word, "Groups": f"*\n{word}", "Summary": word, "Picture": kept().picture_id}
+    streaming.application("studio", Fleet=f"sample-{word}", **more)
+    streaming.application("lost", Picture="0" * 32)
     for number in range(7):
         streaming.application(f"gone-{number}", Fleet=f"sample-{number}{word}", Stack=f"theirs-{number}{word}")
     assert streaming.open(ask(rider, Application="studio").json()["Message"]).status == 200
@@ -102,6 +130,7 @@ def test_axe_finds_nothing_and_nothing_hangs_over(page, sign_in, operator, rider
         "application/",
         "application/add/",
         "application/studio/change/",
+        "application/lost/change/",
         "application/studio/delete/",
         "application/studio/history/",
         "fleet/",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,6 +126,25 @@ def test_what_arrives_in_a_queue_is_worked_on_and_ctrl_c_ends_that_at_once(run):
     assert time.monotonic() - asked_at < 5
     assert run.process.returncode == 0, said
     assert "Traceback" not in said + log.read_text()
+
+
+@pytest.mark.skipif(not (shutil.which("aws") and shutil.which("curl")), reason="There is no AWS CLI, or no curl.")
+def test_curl_gets_streaming_urls_with_an_id_token_that_the_aws_cli_got(run):
+    page = (ROOT / "docs" / "streaming.md").read_text()
+    [commands] = re.findall(r"## The API\n\n```\n(.+?)```", page, re.DOTALL)
+    done = subprocess.run(
+        ["bash", "-euc", commands.replace(".run/local.env", str(run.folder / "local.env"))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(one) for one in re.findall(r"\{.*?\}", done.stdout)]
+    assert [sorted(one) for one in answers] == [["Message", "Reference"]] * 2
+    for one, said in zip(answers, ("desktop", "invoice-17"), strict=True):
+        stream = http.request("GET", one["Message"])
+        assert stream.status == 200
+        assert said in stream.data.decode()
 
 
 def test_a_taken_port_is_said_in_one_line(run):

@@ -46,6 +46,7 @@ def tables():
         "documents.renders",
         "policies.runs",
         "portal.streaming.launch",
+        "portal.streaming.pictures",
         "rides.dispatch",
         "rides.ride",
     ):

@@ -31,7 +31,7 @@ from portal.accounts.models import User
 from portal.localcloud.cloud import TEMPLATE
 from portal.localcloud.people import PASSWORD
 from portal.localcloud.worker import read
-from portal.streaming import appstream, launch, launching, models, overdue, own
+from portal.streaming import appstream, launch, launching, models, overdue, own, pictures
 from tests.accounts.company import START, company
 from tests.approvals.conftest import Workflows
 from tests.conftest import SignedUp, TestCloud
@@ -248,10 +248,13 @@ def keep_streaming(cloud: TestCloud, riders: SignedUp) -> Counter[tuple[str, str
     rider = User(sub=riders.sub, username=riders.username)
     [application] = models.applications()
     assert launching.opens_in_frame(application)
-    [found] = own.sessions(rider)
+    [found] = own.sessions(rider).found
     assert launch.of_many([found.session.user_id], stack="sample-stack", fleet="sample-fleet")
     assert own.end(found.session.session_id, by=rider)
     assert overdue.end_all(now=datetime.now(UTC) + timedelta(hours=2), seconds=60) == 0
+    picture = pictures.Picture(picture_id="0" * 32, data="AAAA")
+    pictures.keep(picture)
+    assert pictures.content(picture.picture_id)
     application.title = "Another"
     application.save()
     application.delete()

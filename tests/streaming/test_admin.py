@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from html import unescape
 
@@ -10,9 +9,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from portal.dynamo.values import from_item
-from portal.streaming import pictures
 from tests.html import page_problems
-from tests.streaming.test_pictures import encoded, flat, moving
+from tests.streaming.test_pictures import encoded, flat, kept, moving
 
 LIST = "/admin/streaming/application/"
 ADD = f"{LIST}add/"
@@ -61,6 +59,11 @@ def problems(page):
 
 def stored(cloud):
     return {one["ApplicationId"]: one for one in map(from_item, cloud.items("streaming_applications"))}
+
+
+def stored_pictures(cloud):
+    """Return what is in the pictures' table, by id."""
+    return {one["PictureId"]: one["Data"] for one in map(from_item, cloud.items("streaming_pictures"))}
 
 
 def entries(cloud):
@@ -126,7 +129,8 @@ def test_an_application_is_added_with_all_that_belongs_to_it(cloud, asks, stream
     saved = asks.post(ADD, {**NEW, "groups": " operators \r\nauditors\r\noperators", "picture": upload()}, follow=True)
     assert "was added successfully" in text(saved)
     item = stored(cloud)["design-studio"]
-    assert base64.b64decode(item.pop("Picture")).startswith(b"RIFF")
+    [picture] = stored_pictures(cloud)
+    assert item.pop("Picture") == picture
     assert item == {
         "ApplicationId": "design-studio",
         "Title": "Design Studio",
@@ -272,8 +276,8 @@ def test_a_stack_that_lets_the_portal_frame_it_is_not(asks, streaming):
 
 def test_another_limit_on_the_same_fleet_is_said(asks, streaming):
     streaming.fleet()
-    streaming.application("studio", MostMinutes=30)
-    streaming.application("same", MostMinutes=60)
+    streaming.application("studio", MostMinutes=30, Groups="operators")
+    streaming.application("same", MostMinutes=60, Groups="operators")
     streaming.application("elsewhere", Fleet="sample-other")
     said = text(asks.post(ADD, {**NEW, "most_minutes": "60"}, follow=True))
     assert "Studio runs on the same stack and fleet with at most 30 minutes, and this with at most 60 minutes." in said
@@ -292,6 +296,49 @@ def test_another_default_for_the_same_people_is_said(asks, streaming, groups, is
     assert ("Studio is what the API starts as well" in said) is is_said
 
 
+def test_a_fleet_that_keeps_no_groups_apart_is_said(asks, streaming):
+    """AWS: "streaming URL users are entitled to all applications in a stack". ApplicationId says what opens first.
+
+    Reference: https://docs.aws.amazon.com/appstream2/latest/APIReference/API_CreateEntitlement.html"""
+    streaming.fleet()
+    streaming.application("payroll", Groups="auditors")
+    said = text(asks.post(ADD, {**NEW, "groups": "*", "application": "Notepad"}, follow=True))
+    assert "was added successfully" in said
+    assert "Payroll runs on the same fleet and is of other groups. Whoever streams from a fleet reaches every" in said
+    assert "to keep them apart, use another fleet." in said
+    # It is said of what is new, and not each time.
+    page = change("design-studio")
+    assert "other groups" not in text(asks.post(page, typed(asks.get(page), title="Notes"), follow=True))
+    said = text(asks.post(page, typed(asks.get(page), groups="operators"), follow=True))
+    assert "Payroll runs on the same fleet" in said
+    assert "other groups" not in text(asks.post(page, typed(asks.get(page), groups="auditors"), follow=True))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"Groups": "operators"},
+        {"Groups": "auditors", "Enabled": False},
+        {"Groups": "auditors", "Fleet": "sample-other"},
+        {"Groups": ""},
+    ],
+)
+def test_what_is_apart_or_of_the_same_groups_is_not_warned_of(asks, streaming, other):
+    streaming.fleet()
+    streaming.application("payroll", **other)
+    said = text(asks.post(ADD, NEW, follow=True))
+    assert "was added successfully" in said
+    assert "other groups" not in said
+
+
+def test_of_many_on_the_same_fleet_some_are_named(asks, streaming):
+    streaming.fleet()
+    for number in range(6):
+        streaming.application(f"app-{number}", Groups="auditors")
+    said = text(asks.post(ADD, NEW, follow=True))
+    assert "App 0, App 1, App 2 and 3 others run on the same fleet and are of other groups." in said
+
+
 # --- The picture ------------------------------------------------------------------------------------------------------
 
 
@@ -303,10 +350,11 @@ def test_a_picture_is_shown_replaced_and_removed(cloud, asks, streaming):
     asks.post(change(), {**typed(page), "picture": upload()})
     first = stored(cloud)["studio"]["Picture"]
     page = asks.get(change())
-    assert f'src="data:image/webp;base64,{first}"' in page.content.decode()
+    assert f'src="data:image/webp;base64,{stored_pictures(cloud)[first]}"' in page.content.decode()
     assert not problems(page)
     asks.post(change(), {**typed(page), "picture": upload(encoded(flat(colour=(1, 2, 3))))})
     assert stored(cloud)["studio"]["Picture"] != first
+    assert len(stored_pictures(cloud)) == 2
     asks.post(change(), {**typed(asks.get(change())), "picture-clear": "on"})
     assert "Picture" not in stored(cloud)["studio"]
     said = [[(one["Field"], one.get("From"), one.get("To")) for one in entry["Changes"]] for entry in entries(cloud)]
@@ -319,10 +367,55 @@ def test_a_picture_is_shown_replaced_and_removed(cloud, asks, streaming):
 
 
 def test_a_picture_stays_while_something_else_is_changed(cloud, asks, streaming):
-    kept = pictures.made_small(encoded(flat()))
-    streaming.application(Picture=kept)
+    one = kept()
+    streaming.application(Picture=one.picture_id)
     asks.post(change(), typed(asks.get(change()), title="Another"))
-    assert (stored(cloud)["studio"]["Title"], stored(cloud)["studio"]["Picture"]) == ("Another", kept)
+    assert (stored(cloud)["studio"]["Title"], stored(cloud)["studio"]["Picture"]) == ("Another", one.picture_id)
+
+
+def test_the_form_reads_the_picture_once_and_the_list_none(cloud, asks, streaming):
+    streaming.application(Picture=kept().picture_id)
+    streaming.settle()
+    asks.get(LIST)
+    assert cloud.calls()["dynamodb", "GetItem"] == 1  # the session
+    page = asks.get(change())
+    reads = cloud.calls()["dynamodb", "GetItem"]
+    assert reads == 1 + 3  # the session, the application, the picture
+    asks.post(change(), typed(page, title="Another"))
+    assert cloud.calls()["dynamodb", "GetItem"] == reads + 2
+
+
+def test_a_picture_is_stored_only_with_its_application(cloud, asks, streaming):
+    streaming.application()
+    asks.post(change(), {**typed(asks.get(change())), "title": "", "picture": upload()})
+    assert stored_pictures(cloud) == {}
+    cloud.faults.add(service="dynamodb", action="PutItem", kind="error")
+    asks.raise_request_exception = False
+    assert asks.post(change(), {**typed(asks.get(change())), "picture": upload()}).status_code >= 500
+    cloud.faults.clear()
+    assert "Picture" not in stored(cloud)["studio"]
+    asks.post(change(), {**typed(asks.get(change())), "picture": upload()})
+    assert list(stored_pictures(cloud)) == [stored(cloud)["studio"]["Picture"]]
+
+
+def test_two_applications_may_have_the_same_picture(cloud, asks, streaming):
+    for name in ("one", "two"):
+        streaming.application(name)
+        asks.post(change(name), {**typed(asks.get(change(name))), "picture": upload()})
+    assert [[one["Picture"]] for one in stored(cloud).values()] == [list(stored_pictures(cloud))] * 2
+
+
+def test_a_picture_that_is_lost_is_said_and_can_be_given_again_or_removed(cloud, asks, streaming):
+    streaming.application(Picture=kept().picture_id)
+    cloud.empty("streaming_pictures")
+    page = asks.get(change())
+    assert "Its picture is no longer there. Choose it again, or remove it." in text(page)
+    assert not problems(page)
+    asks.post(change(), {**typed(page), "picture": upload()})
+    assert list(stored_pictures(cloud)) == [stored(cloud)["studio"]["Picture"]]
+    cloud.empty("streaming_pictures")
+    asks.post(change(), {**typed(asks.get(change())), "picture-clear": "on"})
+    assert "Picture" not in stored(cloud)["studio"]
 
 
 @pytest.mark.parametrize(
@@ -346,7 +439,7 @@ def test_what_is_no_picture_is_said_beside_the_field(cloud, asks, streaming, fil
 
 
 def test_replacing_and_removing_at_once_is_a_question(asks, streaming):
-    streaming.application(Picture=pictures.made_small(encoded(flat())))
+    streaming.application(Picture=kept().picture_id)
     page = asks.post(change(), {**typed(asks.get(change())), "picture": upload(), "picture-clear": "on"})
     assert "Choose another picture or remove the one that is there, not both." in text(page)
     assert not problems(page)
@@ -366,7 +459,7 @@ def test_a_picture_that_somebody_else_changed_meanwhile_is_not_overwritten(cloud
     theirs = stored(cloud)["studio"]["Picture"]
     second = asks.post(change(), typed(page, title="Another"))
     assert "Someone changed this from no picture to a picture meanwhile." in text(second)
-    assert f'src="data:image/webp;base64,{theirs}"' in second.content.decode()
+    assert f'src="data:image/webp;base64,{stored_pictures(cloud)[theirs]}"' in second.content.decode()
     third = asks.post(change(), {**typed(page), "picture": upload(encoded(flat(colour=(9, 9, 9))))})
     assert "Someone changed this to a picture meanwhile; you have a picture." in text(third)
     assert theirs not in re.sub(r"<[^>]+>", "", third.content.decode())
@@ -375,11 +468,17 @@ def test_a_picture_that_somebody_else_changed_meanwhile_is_not_overwritten(cloud
     assert (stored(cloud)["studio"]["Title"], stored(cloud)["studio"]["Picture"]) == ("Another", theirs)
 
 
-def test_what_is_no_picture_in_the_table_is_not_shown(asks, streaming):
-    streaming.application(Picture='"><script>alert(1)</script>')
+@pytest.mark.parametrize("odd", ['"><script>alert(1)</script>', "UklGRg" * 800])
+def test_what_is_no_picture_in_the_catalogue_is_not_shown_and_in_nobody_s_way(cloud, asks, streaming, odd):
+    """Such as a picture itself, which was there once."""
+    streaming.application(Picture=odd)
     page = asks.get(change())
-    assert "<script>alert" not in page.content.decode()
+    assert odd not in page.content.decode()
     assert "Remove the picture" not in text(page)
+    asks.post(change(), typed(page, title="Another"))
+    assert stored(cloud)["studio"]["Title"] == "Another"
+    asks.post(change(), {**typed(asks.get(change())), "picture": upload()})
+    assert list(stored_pictures(cloud)) == [stored(cloud)["studio"]["Picture"]]
 
 
 # --- Deleting and the history -----------------------------------------------------------------------------------------
@@ -395,7 +494,7 @@ def launched(streaming, ask, person, **body):
 
 def test_deleting_says_what_runs_and_ends_nothing(cloud, asks, ask, streaming, rider):
     streaming.fleet()
-    streaming.application("studio", Picture=pictures.made_small(encoded(flat())))
+    streaming.application("studio", Picture=kept().picture_id)
     streaming.application("calculator")
     launched(streaming, ask, rider, Application="studio")
     page = asks.get(f"{LIST}studio/delete/")
@@ -489,14 +588,14 @@ def test_an_item_with_hardly_anything_in_it_is_shown(cloud, asks, streaming, set
 
 
 def test_auditors_see_and_change_nothing(cloud, client_for, auditor, streaming):
-    kept = pictures.made_small(encoded(flat()))
-    streaming.application(Picture=kept)
+    one = kept()
+    streaming.application(Picture=one.picture_id)
     asks = client_for(auditor)
     assert "Studio" in text(asks.get(LIST))
     page = asks.get(change())
     assert page.status_code == 200
-    assert f'src="data:image/webp;base64,{kept}"' in page.content.decode()
-    assert kept not in text(page)
+    assert f'src="data:image/webp;base64,{one.data}"' in page.content.decode()
+    assert one.data not in text(page)
     for name in ('name="_save"', 'type="file"'):
         assert name not in page.content.decode()
     assert not problems(page)
@@ -524,6 +623,6 @@ def test_the_admins_index_leads_to_all_of_it_without_asking_for_anything(cloud, 
     page = asks.get("/admin/")
     assert set(cloud.calls()) == {("dynamodb", "GetItem"), ("dynamodb", "Query")}
     html = page.content.decode()
-    for address in ("application/", "fleet/", "session/"):
-        assert f'href="/admin/streaming/{address}"' in html
+    for address, name in (("application", "applications"), ("fleet", "fleets"), ("session", "sessions")):
+        assert re.search(rf'<a href="/admin/streaming/{address}/"[^>]*>\s*Streaming {name}\s*</a>', html), name
     assert not page_problems(html)

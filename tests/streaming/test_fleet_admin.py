@@ -55,10 +55,14 @@ def a_fleet(state=FleetState.RUNNING, kind=Kind.ALWAYS_ON, most=4, in_use=1, fre
     [
         (a_fleet(), "running", "good"),
         (a_fleet(FleetState.STARTING), "being started", ""),
+        (a_fleet(FleetState.STARTING, errors=("No address.",)), "does not start", "warm"),
+        (a_fleet(errors=("No address.",)), "running", "good"),
         (a_fleet(FleetState.STOPPING), "being stopped", ""),
         (a_fleet(FleetState.STOPPED), "stopped", ""),
         (Trouble.MISSING, "not there", "warm"),
         (Trouble.REFUSED, "out of reach", "warm"),
+        (Trouble.ODD, "unknown", "warm"),
+        (Trouble.UNKNOWN, "unknown", ""),
         (None, "unknown", ""),
     ],
 )
@@ -73,6 +77,8 @@ def test_each_state_has_a_word(found, state, colour):
         (a_fleet(most=2, in_use=1, free=1), "1 of 2 in use, 1 free"),
         (a_fleet(most=4, in_use=1, free=1), "1 of 4 in use, 1 free, 2 being prepared"),
         (a_fleet(most=2, in_use=3, free=-1), "3 of 2 in use, 0 free"),
+        (a_fleet(FleetState.STARTING, most=2, in_use=0, free=0), "0 of 2 in use, 0 free, 2 being prepared"),
+        (a_fleet(FleetState.STARTING, most=2, in_use=0, free=0, errors=("x",)), "for 2 sessions once it runs"),
         (a_fleet(FleetState.STOPPED, most=1, in_use=0, free=0), "for 1 session once it runs"),
         (a_fleet(FleetState.STOPPED, most=2, in_use=0, free=0), "for 2 sessions once it runs"),
     ],
@@ -91,10 +97,11 @@ def test_each_kind_says_what_it_costs(kind):
     ("found", "may_start", "may_stop", "is_changing"),
     [
         (a_fleet(), False, True, False),
-        (a_fleet(FleetState.STARTING), False, False, True),
+        (a_fleet(FleetState.STARTING), False, True, True),
         (a_fleet(FleetState.STOPPING), False, False, True),
         (a_fleet(FleetState.STOPPED), True, False, False),
         (Trouble.MISSING, False, False, False),
+        (Trouble.ODD, False, False, False),
         (None, False, False, False),
     ],
 )
@@ -106,6 +113,10 @@ def test_only_what_can_be_done_is_offered(found, may_start, may_stop, is_changin
 def test_trouble_says_what_to_do():
     assert "AppStream has no fleet drawing in" in seen(Trouble.MISSING).trouble
     assert ":fleet/drawing to the template’s parameter MoreStreamingArns" in seen(Trouble.REFUSED).trouble
+    assert seen(Trouble.ODD).trouble == (
+        "AppStream tells of this fleet in a way that this portal does not know. Look at it in AWS."
+    )
+    assert "Look again in a moment." in seen(Trouble.UNKNOWN).trouble
     assert seen(a_fleet()).trouble == ""
 
 
@@ -235,6 +246,38 @@ def test_what_appstream_itself_finds_wrong_with_a_fleet_is_shown(asks, streaming
     assert not page_problems(page.content.decode())
 
 
+def test_one_that_does_not_start_says_so_and_why(asks, streaming, monkeypatch):
+    streaming.application(Fleet="drawing")
+    stuck = a_fleet(FleetState.STARTING, errors=("The subnet has no address left.", "No <b>role</b>."))
+    monkeypatch.setattr(appstream, "fleets", lambda names: dict.fromkeys(names, stuck))
+    page = asks.get(url("drawing"))
+    said = text(page)
+    for fact in (
+        "This fleet does not start.",
+        "The subnet has no address left.",
+        "No <b>role</b>.",
+        "drawing does not",
+    ):
+        assert fact in said, fact
+    assert "This takes some minutes" not in said
+    assert ">Stop<" in page.content.decode()
+    assert not page_problems(page.content.decode())
+    said = text(asks.get(LIST))
+    assert "does not start" in said
+    assert "The subnet has no address left." in said
+    assert "It does not start, whatever AppStream tries." in text(asks.get(url("drawing", "stop")))
+
+
+@pytest.mark.parametrize("path", [LIST, url()])
+def test_one_of_which_appstream_tells_oddly_says_so(asks, streaming, monkeypatch, path):
+    streaming.application()
+    monkeypatch.setattr(appstream, "fleets", lambda names: dict.fromkeys(names, Trouble.ODD))
+    page = asks.get(path)
+    assert "in a way that this portal does not know. Look at it in AWS." in text(page)
+    assert ">Start<" not in page.content.decode()
+    assert not page_problems(page.content.decode())
+
+
 # --- Starting ---------------------------------------------------------------------------------------------------------
 
 
@@ -270,7 +313,7 @@ def test_a_fleet_is_started_written_down_and_followed(cloud, asks, streaming):
     assert 'role="status">sample-fleet is being started.<' in html
     assert 'id="fleet-says"' not in asks.get(again).content.decode()
     assert "operator started the fleet" in text(page)
-    assert ">Stop<" not in html
+    assert ">Stop<" in html
     assert not page_problems(html)
     streaming.pace(elapse_seconds=601)
     page = asks.get(again)
@@ -389,6 +432,21 @@ def test_stopping_one_that_nobody_is_on_asks_and_stops(cloud, asks, streaming):
     assert state(cloud) in ("STOPPING", "STOPPED")
     assert acts(cloud) == [("operator", "stopped the fleet", "streaming.fleet/sample-fleet")]
     assert "It is stopped already." in text(asks.post(url(act="stop"), {"in_use": "0"}, follow=True))
+
+
+def test_one_that_is_still_being_started_can_be_stopped(cloud, asks, streaming):
+    """AppStream leaves a fleet that cannot start STARTING for good."""
+    streaming.fleet(running=False)
+    streaming.application()
+    streaming.pace(fleet_start_seconds=3600)
+    cloud.admin("appstream").start_fleet(Name="sample-fleet")
+    streaming.settle()
+    page = asks.get(url(act="stop"))
+    assert "It is still being started. Nobody can start anything on it until it is started again." in text(page)
+    assert not page_problems(page.content.decode())
+    assert "It is being stopped." in text(asks.post(url(act="stop"), {"in_use": "0"}, follow=True))
+    assert state(cloud) in ("STOPPING", "STOPPED")
+    assert acts(cloud) == [("operator", "stopped the fleet", "streaming.fleet/sample-fleet")]
 
 
 def test_stopping_one_with_people_on_it_wants_its_name_typed(cloud, asks, ask, streaming, rider):

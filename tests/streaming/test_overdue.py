@@ -73,8 +73,8 @@ def test_a_session_that_began_after_the_launch_has_its_whole_time(run, streaming
     run(rider)
     [one] = launch.of(user_id(rider.sub))
     # As if they had launched it an hour before, ended it, and now were in a new one.
-    earlier = one.model_copy(update={"look_at": one.look_at - timedelta(minutes=59)})
-    launch.launches.replace(earlier, was=one)
+    before = one.ends_at - timedelta(minutes=59)
+    launch.launches.replace(one.model_copy(update={"look_at": before, "ends_at": before}), was=one)
     assert end_after(2) == 0
     [looked] = launch.of(user_id(rider.sub))
     assert looked.look_at > timezone.now() + timedelta(minutes=59)
@@ -86,7 +86,7 @@ def test_what_was_never_opened_is_forgotten(ask, streaming, rider):
     streaming.application(MostMinutes=60)
     assert ask(rider).status_code == 201
     assert end_after(61) == 0
-    assert launch.due(now=timezone.now() + timedelta(days=9)) == []
+    assert list(launch.due(now=timezone.now() + timedelta(days=9))) == []
 
 
 def test_without_a_limit_nothing_is_ended_or_looked_at(run, streaming, rider):
@@ -108,8 +108,17 @@ def test_one_that_fails_does_not_keep_the_others(run, streaming, rider, author, 
     assert end_after(61) == 1
     assert "was not ended" in caplog.text
     assert len(streaming.sessions()) == 1
-    assert end_after(61) == 1
+    # Not at once, so that it is in nobody's way.
+    assert end_after(62) == 0
+    assert end_after(61 + 15) == 1
     assert streaming.sessions() == []
+    said = [one for one, _ in audited(streaming.cloud) if one != "launched"]
+    assert sorted(said) == [
+        "ended the session",
+        "ended the session",
+        "ended the session",
+        "ended the session, which failed",
+    ]
 
 
 def test_sessions_of_a_fleet_that_is_gone_are_forgotten(run, streaming, rider):
@@ -123,7 +132,7 @@ def test_sessions_of_a_fleet_that_is_gone_are_forgotten(run, streaming, rider):
     admin.delete_stack(Name="sample-stack")
     appstream.forget()
     assert end_after(61) == 0
-    assert launch.due(now=timezone.now() + timedelta(days=9)) == []
+    assert list(launch.due(now=timezone.now() + timedelta(days=9))) == []
 
 
 def test_the_schedule_calls_it(run, streaming, rider):

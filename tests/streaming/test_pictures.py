@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import random
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 from PIL import Image
 
 from documents.rendered import NotAPicture
-from portal.streaming import pictures
+from portal.dynamo.values import to_item
+from portal.streaming import models, pictures
 from portal.streaming.models import Application
-from portal.streaming.pictures import MOST_BYTES, MOST_BYTES_IN, SIDE, made_small
+from portal.streaming.pictures import MOST_BYTES, MOST_BYTES_IN, SIDE, Picture, made_small
 
 RED, BLUE = (214, 40, 40), (40, 60, 200)
 SECRET = b"the-secret-of-this-picture"
@@ -33,8 +35,15 @@ def noise(mode="RGB", size=(SIDE, SIDE)) -> Image.Image:
     return Image.frombytes(mode, size, random.Random(1).randbytes(size[0] * size[1] * len(mode)))
 
 
-def shown(text: str) -> Image.Image:
-    data = base64.b64decode(text, validate=True)
+def kept(image: Image.Image | None = None) -> Picture:
+    """Make a picture small and store it."""
+    made = made_small(encoded(image or flat()))
+    pictures.keep(made)
+    return made
+
+
+def shown(picture: Picture) -> Image.Image:
+    data = base64.b64decode(picture.data, validate=True)
     assert len(data) <= MOST_BYTES
     image = Image.open(io.BytesIO(data))
     assert (image.format, image.size) == ("WEBP", (SIDE, SIDE))
@@ -105,7 +114,7 @@ def test_nothing_is_left_but_what_it_shows():
         encoded(photograph, "PNG") + SECRET,
     ):
         assert SECRET in data
-        assert SECRET not in base64.b64decode(made_small(data))
+        assert SECRET not in base64.b64decode(made_small(data).data)
 
 
 def moving(encoding: str) -> bytes:
@@ -156,13 +165,87 @@ def test_the_same_picture_gives_the_same():
     assert made_small(encoded(noise())) == made_small(encoded(noise()))
 
 
-def test_a_picture_of_the_catalogue_is_read_again():
-    kept = made_small(encoded(flat()))
-    assert pictures.decoded(Application(picture=kept)) == base64.b64decode(kept)
-    assert pictures.address(Application(picture=kept)) == f"data:image/webp;base64,{kept}"
+# --- Keeping them -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("picture", ["", None, "not base 64", "é", '"><script>'])
-def test_where_there_is_none_or_it_is_none_nothing_is_shown(picture):
-    assert pictures.decoded(Application(picture=picture)) == b""
-    assert pictures.address(Application(picture=picture)) == ""
+def test_a_picture_is_kept_under_its_hash_once_and_read_again(cloud):
+    one, other = kept(), kept(flat(colour=BLUE))
+    webp = base64.b64decode(one.data)
+    assert one.picture_id == hashlib.sha256(webp).hexdigest()[:32] != other.picture_id
+    pictures.keep(one)
+    assert len(cloud.items("streaming_pictures")) == 2
+    cloud.forget_calls()
+    assert pictures.content(one.picture_id) == webp
+    assert cloud.calls() == {("dynamodb", "GetItem"): 1}
+    assert pictures.address(one.picture_id) == f"data:image/webp;base64,{one.data}"
+
+
+def test_what_is_there_under_an_id_stays(cloud):
+    one = made_small(encoded(flat()))
+    first = Picture(picture_id=one.picture_id, data="AAAA")
+    pictures.keep(first)
+    pictures.keep(one)
+    assert pictures.content(one.picture_id) == b"\0\0\0"
+
+
+NO_IDS = ["", "not base 64", "é", "A" * 32, "a" * 33, "٣" * 32, '"><script>', "AAAA" * 1_200, "0" * 31 + "\n"]
+
+
+@pytest.mark.parametrize("text", NO_IDS)
+def test_what_is_no_id_is_no_picture_and_nobody_is_asked(cloud, text):
+    assert pictures.content(text) == b""
+    assert pictures.address(text) == ""
+    assert cloud.calls() == {}
+
+
+@pytest.mark.parametrize("item", [None, {}, {"Data": "not base 64"}, {"Data": "é"}])
+def test_where_the_table_has_none_nothing_is_shown(cloud, settings, item):
+    if item is not None:
+        item = to_item({"PictureId": "0" * 32, **item})
+        cloud.admin("dynamodb").put_item(TableName=settings.TABLES["streaming_pictures"], Item=item)
+    assert pictures.content("0" * 32) == b""
+    assert pictures.address("0" * 32) == ""
+
+
+@pytest.mark.parametrize("value", [*({"S": text} for text in NO_IDS if text), {"N": "7"}, {"BOOL": True}])
+def test_what_another_version_stored_as_a_picture_is_none_and_stays_in_the_item(cloud, settings, value):
+    item = {"ApplicationId": {"S": "odd"}, "Title": {"S": "Odd"}, "Enabled": {"BOOL": True}, "Picture": value}
+    cloud.admin("dynamodb").put_item(TableName=settings.TABLES["streaming_applications"], Item=item)
+    [one] = models.applications()
+    assert one.picture == ""
+    one.title = "Another"
+    one.save()
+    [stored] = cloud.items("streaming_applications")
+    assert (stored["Title"], stored["Picture"]) == ({"S": "Another"}, value)
+
+
+# --- Showing them -----------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_shown_to_who_may_see_the_application_with_two_reads(cloud, client_for, rider, streaming):
+    one = kept()
+    streaming.application(Picture=one.picture_id)
+    streaming.application("hidden", Groups="designers", Picture=one.picture_id)
+    streaming.application("disabled", Enabled=False, Picture=one.picture_id)
+    asks = client_for(rider)
+    cloud.forget_calls()
+    answer = asks.get(f"/apps/studio/picture/?v={one.picture_id}")
+    assert (answer.content, answer["Content-Type"]) == (base64.b64decode(one.data), "image/webp")
+    assert answer["Cache-Control"] == "private, max-age=86400, immutable"
+    assert cloud.calls()["dynamodb", "GetItem"] == 3  # the session, the application, the picture
+    assert asks.get("/apps/studio/picture/?v=old")["Cache-Control"] == "private, no-store"
+    for name in ("hidden", "disabled"):
+        assert asks.get(f"/apps/{name}/picture/?v={one.picture_id}").status_code == 404, name
+
+
+@pytest.mark.parametrize("picture", ["0" * 32, "AAAA", '"><script>'])
+def test_a_picture_that_is_not_there_is_not_found(client_for, rider, streaming, picture):
+    streaming.application(Picture=picture)
+    assert client_for(rider).get("/apps/studio/picture/").status_code == 404
+
+
+def test_the_catalogue_s_items_are_small_whatever_their_pictures_are(streaming):
+    streaming.application(Picture=kept(noise()).picture_id)
+    [item] = streaming.cloud.items("streaming_applications")
+    assert len(str(item)) < 500
+    assert Application(picture=item["Picture"]["S"]).picture == item["Picture"]["S"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portal.streaming.fleet import Fleet, FleetState, Kind, Session
+from portal.streaming.launch import Launch
 from portal.streaming.rules import Standing, State, is_entitled, mine, standing, user_id
 
 # As AppStream has it.
@@ -122,6 +124,29 @@ def test_the_session_to_come_back_to_is_the_latest_that_is_not_over():
     assert mine([]) is None
 
 
-@pytest.mark.parametrize(("most_minutes", "lasts"), [(None, 600), (0, 600), (60, 60), (900, 600)])
-def test_a_session_lasts_as_long_as_the_fleet_and_the_portal_let_it(most_minutes, lasts):
-    assert session().until(most_minutes) == NOON + timedelta(minutes=lasts)
+@pytest.mark.parametrize(
+    ("limit", "began", "lasts_until"),
+    [
+        (None, 0, 600),
+        (60, 0, 60),
+        (900, 0, 600),
+        # One that began later than the launch has its whole time; one that ran already has as much as from the launch.
+        (60, 1, 61),
+        (60, -180, 60),
+    ],
+)
+def test_a_session_lasts_as_long_as_the_fleet_and_the_portal_let_it(limit, began, lasts_until):
+    launched = Launch(
+        user_id="ada", place="stack/fleet", sub="ada", username="ada", name="Ada", application_id="studio",
+        title="Studio", launched_at=NOON, expires_at=0,
+    ).limited(limit)  # fmt: skip
+    ends = 600 - began
+    assert launched.until(session(minutes=began, ends=ends)) == NOON + timedelta(minutes=lasts_until)
+
+
+def test_a_fleet_that_cannot_start_is_not_said_to_come():
+    """AppStream leaves it STARTING, and says why: https://github.com/hashicorp/terraform-provider-aws/issues/20994"""
+    failing = replace(fleet("STARTING", free=0), errors=("The subnet has no free address.",))
+    assert standing(failing) == Standing(State.FAILING)
+    half = replace(fleet(in_use=1, free=0), errors=("The subnet has no free address.",))
+    assert standing(half) == Standing(State.FULL)

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.admin.utils import quote
 from django.test import Client
 
+from portal.accounts.models import User
 from portal.streaming import appstream, models, session_admin
 from portal.streaming.rules import user_id
 from tests.html import page_problems
@@ -228,6 +229,36 @@ def test_an_odd_search_finds_nothing(asks, session, text_):
     page = asks.get(url(q=text_))
     assert page.status_code == 200
     assert whose(page) == []
+
+
+@pytest.mark.parametrize("who", ["operator", "auditor"])
+def test_a_person_s_page_leads_to_their_sessions(client_for, request, session, who):
+    asks = client_for(request.getfixturevalue(who))
+    page = asks.get("/admin/people/person/rider/change/")
+    assert f'<a href="{LIST}?q=rider">Streaming sessions</a>' in page.content.decode()
+    assert not page_problems(page.content.decode())
+    assert whose(asks.get(url(q="rider"))) == ["Ada Lovelace"]
+
+
+def test_whoever_may_see_no_sessions_is_not_led_there(client_for, operator, session, monkeypatch):
+    asks = client_for(operator)
+    may = User.has_perm
+    monkeypatch.setattr(
+        User, "has_perm", lambda self, name, *a: name != "streaming.view_session" and may(self, name, *a)
+    )
+    for act in ("change", "disable"):
+        page = asks.get(f"/admin/people/person/rider/{act}/")
+        assert page.status_code == 200
+        assert f'href="{LIST}?q=rider"' not in page.content.decode(), act
+    assert "Streaming sessions that run go on until they end." in text(page)
+
+
+def test_disabling_somebody_says_that_their_sessions_go_on(asks, session):
+    page = asks.get("/admin/people/person/rider/disable/")
+    assert "Streaming sessions that run go on until they end." in text(page)
+    assert f'href="{LIST}?q=rider"' in page.content.decode()
+    assert not page_problems(page.content.decode())
+    assert "that run go on" not in text(asks.get("/admin/people/person/rider/sign-out/"))
 
 
 # --- Ending one -------------------------------------------------------------------------------------------------------

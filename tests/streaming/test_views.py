@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from portal.streaming import launching, rules
 from portal.streaming.offers import NO_FLEETS, NO_SESSIONS
+from portal.streaming.pictures import Picture, keep
 from tests.approvals.conftest import user
 from tests.html import page_problems, problems
 
@@ -56,6 +57,13 @@ def studio(streaming):
     return streaming
 
 
+def picture():
+    """Store a picture, and return its id."""
+    made = Picture(picture_id="0123456789abcdef" * 2, data=base64.b64encode(WEBP).decode())
+    keep(made)
+    return made.picture_id
+
+
 def launch(client, streaming, application_id="studio"):
     """Start an application on the page, and open the stream as the browser does that is led there."""
     answer = client.post(f"/apps/{application_id}/launch/")
@@ -92,8 +100,11 @@ def test_looking_changes_nothing(rides, studio, cloud, address):
 
 @pytest.mark.parametrize("address", ACTS)
 def test_an_act_is_a_post_with_a_csrf_token(rides, rider, client_for, studio, cloud, address):
-    for method in ("get", "head", "put", "delete"):
+    for method in ("put", "delete"):
         assert getattr(rides, method)(f"/apps/{address}").status_code == 405
+    # The address of a page that an act has answered with, as a bookmark.
+    for method in ("get", "head"):
+        assert getattr(rides, method)(f"/apps/{address}")["Location"] == "/apps/"
     strict = client_for(rider)
     strict.handler.enforce_csrf_checks = True
     assert strict.post(f"/apps/{address}").status_code == 403
@@ -110,8 +121,8 @@ def test_what_is_not_there_is_a_page_that_says_so(rides, studio, name):
 
 def test_an_application_of_others_is_hidden_or_refused_in_words(rides, streaming, rider):
     streaming.fleet()
-    streaming.application("shown", Title="Design <studio>", Groups="designers", ShownToAll=True, Picture="AAAA")
-    streaming.application("hidden", Groups="designers", Picture="AAAA")
+    streaming.application("shown", Title="Design <studio>", Groups="designers", ShownToAll=True, Picture=picture())
+    streaming.application("hidden", Groups="designers", Picture=picture())
     words = "Design &lt;studio&gt; is not for you. Ask an operator to add you to designers."
     page = good(rides.get("/apps/"))
     assert words in tile(page, "shown")
@@ -143,13 +154,13 @@ def test_nothing_to_start_says_what_to_do(rides, client_for, operator, streaming
 
 
 def test_what_people_wrote_is_escaped(rides, streaming):
-    streaming.fleet()
+    streaming.fleet(embed=True)
     nasty = "<script>alert('1')</script>\"'&"
-    streaming.application("nasty", Title=nasty, Summary=nasty, Picture="AAAA")
+    streaming.application("nasty", Title=nasty, Summary=nasty, Opens="frame", Picture=nasty[:60])
     page = good(rides.get("/apps/"))
     assert "<script>alert" not in page
     assert page.count("&lt;script&gt;alert") >= 3
-    launch(rides, streaming, "nasty")
+    streaming.open(rides.post("/apps/nasty/launch/", {"tab": "1"})["Location"])
     for address in ("", "nasty/window/"):
         assert "<script>alert" not in good(rides.get(f"/apps/{address}"))
     assert "<script>alert" not in good(rides.post("/apps/nasty/end/", follow=True))
@@ -157,10 +168,10 @@ def test_what_people_wrote_is_escaped(rides, streaming):
 
 def test_the_picture_has_its_hash_in_its_address_and_a_letter_stands_in_for_one(rides, streaming):
     streaming.fleet()
-    streaming.application("one", Picture=base64.b64encode(WEBP).decode())
+    streaming.application("one", Picture=picture())
     streaming.application("two")
     page = good(rides.get("/apps/"))
-    address = re.search(r'src="(/apps/one/picture/\?v=\w{12})"', page)[1]
+    address = re.search(r'src="(/apps/one/picture/\?v=\w{32})"', page)[1]
     assert '<span class="tile-picture letter"' in tile(page, "two")
     answer = rides.get(address)
     assert (answer.content, answer["Content-Type"], answer["X-Content-Type-Options"]) == (WEBP, "image/webp", "nosniff")

@@ -5,12 +5,14 @@ import { Failure, Server } from "../documents/server.js";
 
 const stage = document.querySelector("#stage");
 const word = document.querySelector("#word");
+const ending = document.querySelector("#ending");
 const [said, detail, button] = ["#said", "#detail", "#start"].map((one) => document.querySelector(one));
 const { application, title, allow, apps, person, start: startUrl, standing } = stage.dataset;
 const server = new Server({ home: apps, person, token: document.querySelector("[name=csrfmiddlewaretoken]").value });
 
 const LOOK_AFTER = 20_000;
-const LOOKS = 30; // ten minutes
+const LOOK_AGAIN = 60_000;
+const LOOKS = 30; // ten minutes, for a session that has not begun
 let frame = null;
 let attempt = 0;
 
@@ -29,9 +31,20 @@ function close() {
   frame = null;
 }
 
-function rest() {
+// Whether the person's session runs, or null where nobody knows.
+async function isRunning() {
+  const response = await fetch(standing, { headers: { Accept: "application/json" }, redirect: "manual" }).catch(() => null);
+  const running = response?.ok ? (await response.json()).Running : null;
+  ending.hidden = running === false;
+  return running;
+}
+
+async function rest() {
   close();
-  tell(title, { more: "It is not open in this page. A session that runs already goes on as you left it.", press: "Start" });
+  const mine = attempt;
+  tell(title, { more: "It is not open in this page.", press: "Start" });
+  const running = await isRunning();
+  if (running && mine === attempt) tell(title, { more: "Your session goes on. It is not open in this page.", press: "Rejoin" });
 }
 
 const SENTENCES = {
@@ -53,7 +66,7 @@ async function start() {
     if (!(error instanceof Failure)) throw error;
     const why = SENTENCES[error.kind] ?? (error.message || "That did not work.");
     const reference = error.reference && error.kind === "busy" ? ` Reference: ${error.reference}` : "";
-    tell(`${title} was not started`, { more: `${why} Nothing was started.${reference}`, press: "Try again" });
+    tell(`${title} was not started`, { more: `${why}${reference}`, press: "Try again" });
     button.focus();
   }
 }
@@ -64,24 +77,26 @@ function open(url) {
   stage.append(frame);
   frame.contentWindow.location.replace(url);
   word.hidden = true;
+  ending.hidden = false;
+  frame.focus();
   watch(frame);
 }
 
 // A session ends in the frame, too, and the address that AppStream then leads to is this portal's, which is in no frame.
-// Whether there was one is looked at until there was, and whether it is over whenever the frame shows something else.
+// Whether there was one is looked at until there was, and then each minute whether it is over, or when the frame shows
+// something else.
 async function watch(watched) {
   let seen = false;
   const look = async () => {
-    const response = await fetch(standing, { headers: { Accept: "application/json" }, redirect: "manual" }).catch(() => null);
-    const running = response?.ok ? (await response.json()).Running : null;
+    const running = await isRunning();
     if (running) seen = true;
     if (running !== false || !seen || watched !== frame) return;
     close();
     tell("Your session has ended", { more: "You can start another one.", press: "Start" });
   };
   watched.addEventListener("load", look);
-  for (let n = 0; n < LOOKS && !seen; n += 1) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_AFTER));
+  for (let n = 0; seen || n < LOOKS; n += 1) {
+    await new Promise((resolve) => setTimeout(resolve, seen ? LOOK_AGAIN : LOOK_AFTER));
     if (watched !== frame) return;
     if (!document.hidden) await look();
   }
