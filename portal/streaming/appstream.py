@@ -97,19 +97,16 @@ class _Seen(Generic[T]):
         groups, calls = [names], 0
         while groups and calls < MOST_CALLS:
             group, calls = groups.pop(), calls + 1
+            told: dict[str, T | Trouble]
             try:
                 described = dict(self._describe(group))
                 told = {name: described.get(name, Trouble.MISSING) for name in group}
             except ClientError as error:
                 trouble = _trouble(error)
-                named = [name for name in group if _names(error, name)]
-                if len(group) == 1 or len(named) == 1:
-                    told = dict.fromkeys(named if len(named) == 1 else group, trouble)
-                    groups += [rest] if (rest := [name for name in group if name not in told]) else []
-                else:
-                    middle = len(group) // 2
-                    groups += [group[middle:], group[:middle]]
+                if len(group) > 1:
+                    groups += _parted(group, error)
                     continue
+                told = dict.fromkeys(group, trouble)
             self._keep(told)
             found |= told
         return found | dict.fromkeys((name for group in groups for name in group), Trouble.UNKNOWN)
@@ -137,9 +134,15 @@ def _trouble(error: ClientError) -> Trouble:
     raise error
 
 
-def _names(error: ClientError, name: str) -> bool:
+def _parted(names: list[str], error: ClientError) -> list[list[str]]:
+    """Part names of which one is refused, so that the last part is the one to look at first: what the refusal seems to
+    name is asked for alone, as it may be a word of the sentence."""
     message = error.response.get("Error", {}).get("Message", "")
-    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", message) is not None
+    named = [one for one in names if re.search(rf"(?<![\w.-]){re.escape(one)}(?![\w-]|\.\w)", message)]
+    if len(named) == 1:
+        return [[one for one in names if one not in named], named]
+    middle = len(names) // 2
+    return [names[middle:], names[:middle]]
 
 
 def _describe_fleets(names: list[str]) -> Iterator[tuple[str, Fleet | Trouble]]:

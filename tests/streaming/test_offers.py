@@ -307,6 +307,7 @@ def test_each_place_where_somebody_launched_lately_costs_one_call(streaming, clo
 
 
 def test_an_empty_catalogue_asks_appstream_nothing(streaming, cloud, rider):
+    streaming.settle()
     found = offers(user(rider))
     assert (found.tiles, found.sessions, found.is_changing) == ([], [], False)
     assert cloud.calls() == {("dynamodb", "Scan"): 1, ("dynamodb", "Query"): 1}
