@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import urllib3
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from portal.dynamo.values import to_item
-from portal.streaming import appstream
+from portal.streaming import appstream, overdue
 from tests.conftest import SignedUp, TestCloud
 
 
@@ -144,3 +146,21 @@ def ask(streaming: Streaming) -> Callable[..., Any]:
         )
 
     return post
+
+
+@pytest.fixture
+def run(ask: Callable[..., Any], streaming: Streaming) -> Callable[..., None]:
+    """Return a function that launches an application as somebody and opens it."""
+
+    def launch_and_open(person: SignedUp, application: str = "") -> None:
+        answer = ask(person, **({"Application": application} if application else {}))
+        assert answer.status_code == 201, answer.content
+        assert streaming.open(answer.json()["Message"]).status == 200
+        streaming.settle()
+
+    return launch_and_open
+
+
+def end_after(minutes: float) -> int:
+    """Let the schedule look as it will so many minutes from now, and return how many sessions it ended."""
+    return overdue.end_all(now=timezone.now() + timedelta(minutes=minutes), seconds=60)

@@ -11,31 +11,13 @@ from html import unescape
 
 import pytest
 from botocore.exceptions import ClientError
-from django.conf import settings
 from django.utils import timezone
 
-from portal.dynamo.values import to_item
-from portal.streaming import appstream, launch, overdue
+from portal.streaming import appstream, launch
 from portal.streaming.offers import offers
 from portal.streaming.rules import State, user_id
 from tests.approvals.conftest import user
-
-
-def end_after(minutes: float) -> int:
-    return overdue.end_all(now=timezone.now() + timedelta(minutes=minutes), seconds=60)
-
-
-@pytest.fixture
-def run(ask, streaming):
-    """Return a function that launches an application as somebody and opens it."""
-
-    def launch_and_open(person, application=""):
-        answer = ask(person, **({"Application": application} if application else {}))
-        assert answer.status_code == 201, answer.content
-        assert streaming.open(answer.json()["Message"]).status == 200
-        streaming.settle()
-
-    return launch_and_open
+from tests.streaming.conftest import end_after
 
 
 def pretend(monkeypatch, action, change):
@@ -108,38 +90,19 @@ def test_what_is_shown_as_the_end_of_a_session_is_not_in_the_past(run, streaming
 # --- The schedule -----------------------------------------------------------------------------------------------------
 
 
-def test_a_hundred_that_always_fail_do_not_keep_the_others(run, streaming, rider):
-    """As after an ARN is taken out of MoreStreamingArns."""
+@pytest.mark.parametrize("place", ["sample-stack/sample-fleet", "elsewhere/elsewhere"])
+def test_a_hundred_that_are_due_do_not_keep_the_others(run, streaming, rider, place):
+    """Those elsewhere are out of reach, as after an ARN is taken out of MoreStreamingArns."""
     streaming.fleet()
     streaming.application(MostMinutes=60)
     run(rider)
-    table = streaming.cloud.admin("dynamodb")
-    past = (timezone.now() - timedelta(minutes=5)).isoformat()
+    past = timezone.now() - timedelta(minutes=5)
     for number in range(101):
-        item = {
-            "UserId": user_id(f"gone-{number}"), "Place": "elsewhere/elsewhere", "Sub": f"gone-{number}",
-            "Username": "gone", "Name": "Gone", "ApplicationId": "gone", "Title": "Gone", "LaunchedAt": past,
-            "ExpiresAt": int(timezone.now().timestamp()) + 9999, "MostMinutes": 1, "LookAt": past, "Shelf": "timed",
-        }  # fmt: skip
-        table.put_item(TableName=settings.TABLES["streaming_launches"], Item=to_item(item))
-    ended = sum(end_after(61) for _ in range(3))
-    assert ended == 1
-
-
-def test_all_that_is_due_is_ended_at_one_run(run, streaming, rider):
-    """docs/streaming.md: "ended by the portal after so many, at the next run of a schedule of five minutes"."""
-    streaming.fleet()
-    streaming.application(MostMinutes=60)
-    run(rider)
-    table = streaming.cloud.admin("dynamodb")
-    past = (timezone.now() - timedelta(minutes=5)).isoformat()
-    for number in range(101):
-        item = {
-            "UserId": user_id(f"gone-{number}"), "Place": "sample-stack/sample-fleet", "Sub": f"gone-{number}",
-            "Username": "gone", "Name": "Gone", "ApplicationId": "gone", "Title": "Gone", "LaunchedAt": past,
-            "ExpiresAt": int(timezone.now().timestamp()) + 9999, "MostMinutes": 1, "LookAt": past, "Shelf": "timed",
-        }  # fmt: skip
-        table.put_item(TableName=settings.TABLES["streaming_launches"], Item=to_item(item))
+        gone = launch.Launch(
+            user_id=user_id(f"gone-{number}"), place=place, sub=f"gone-{number}", username="gone", name="Gone",
+            application_id="gone", title="Gone", launched_at=past, expires_at=int(past.timestamp()) + 9999,
+        )  # fmt: skip
+        launch.note(gone.limited(1), has_session=lambda: False)
     assert end_after(61) == 1
 
 

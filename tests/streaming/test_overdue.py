@@ -4,29 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 from django.utils import timezone
 
-from portal.streaming import appstream, launch, overdue
+from portal.streaming import appstream, launch
 from portal.streaming.rules import user_id
 from portal.streaming.tasks import end_overdue
-
-
-def end_after(minutes: float) -> int:
-    return overdue.end_all(now=timezone.now() + timedelta(minutes=minutes), seconds=60)
-
-
-@pytest.fixture
-def run(ask, streaming):
-    """Return a function that launches an application as somebody and opens it."""
-
-    def launch_and_open(person, application=""):
-        answer = ask(person, **({"Application": application} if application else {}))
-        assert answer.status_code == 201, answer.content
-        assert streaming.open(answer.json()["Message"]).status == 200
-        streaming.settle()
-
-    return launch_and_open
+from tests.streaming.conftest import end_after
 
 
 def audited(cloud):
