@@ -113,8 +113,8 @@ def streaming(
             add(number)
         there = size
         appstream.forget()
-        rows[f"Apps, {size} applications"] = counted(lambda: client.get("/apps/"))
-        rows[f"Apps, {size} applications, looked at again"] = counted(lambda: client.get("/apps/"))
+        rows[f"Apps, {size} more than the samples"] = counted(lambda: client.get("/apps/"))
+        rows[f"Apps, {size} more, looked at again"] = counted(lambda: client.get("/apps/"))
     rows["starting an application for the first time"] = counted(click)
     rows["starting it again"] = counted(click)
 
