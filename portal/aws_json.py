@@ -18,7 +18,8 @@ import random
 import ssl
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,6 +41,18 @@ PAUSE_SECONDS = 0.05
 
 # When the request at hand must be answered, by time.monotonic(); None outside of requests.
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def time_of_its_own(seconds: float) -> Iterator[None]:
+    """Let the calls within have so many seconds, whatever the request has: less for what is not needed, or a little
+    more for saying what went wrong."""
+    token = deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        deadline.reset(token)
+
 
 _THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"})
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
+from portal import aws
 from portal.dynamo.table import Instant, Page, Record, Table
 from portal.dynamo.values import instant
 from portal.middleware import reference
@@ -115,9 +116,10 @@ def act(
     record(action, by=by, object=object, object_name=object_name, changes=changes)
     try:
         yield
-    except Exception:
+    except Exception as error:
+        failed = "which may have failed" if aws.is_transient(error) else "which failed"
         try:
-            record(f"{action}, which failed", by=by, object=object, object_name=object_name)
+            record(f"{action}, {failed}", by=by, object=object, object_name=object_name)
         except Exception:  # what the act failed with is what is to be said
             log.exception("that it failed was not written down: %s, %s", action, object)
         raise

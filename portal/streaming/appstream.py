@@ -24,7 +24,7 @@ from portal.streaming.fleet import Fleet, FleetState, Kind, Session, Stack
 
 T = TypeVar("T")
 # How long what AppStream told is believed.
-FLEET_SECONDS, STACK_SECONDS, TROUBLE_SECONDS = 5, 30, 30
+FLEET_SECONDS, STACK_SECONDS, TROUBLE_SECONDS = 5, 30, 120
 # That find out what AppStream does not tell at once.
 MOST_CALLS = 10
 PAGE = 50  # sessions; AppStream gives no more at a time
@@ -77,6 +77,12 @@ class _Seen(Generic[T]):
         self._describe, self._seconds = describe, seconds
         # Never changed, only replaced: what a thread has begun to read stays as it is.
         self._seen: Mapping[str, tuple[float, T | Trouble]] = {}
+        # Among which there is one that AppStream refuses, and that was not found yet.
+        self._suspects: frozenset[str] = frozenset()
+
+    def known(self, name: str) -> T | Trouble | None:
+        """Return what AppStream told of a name, however long ago. No call."""
+        return self._seen.get(name, (0, None))[1]
 
     def of(self, names: Iterable[str]) -> dict[str, T | Trouble]:
         """Return each name's, or the trouble with it. One call, and its further pages, if any of it is not fresh; some
@@ -94,7 +100,10 @@ class _Seen(Generic[T]):
         in AppStream's words, or else by halves, one after the other, so that a look finds some of many. Those for
         which there were no calls left are unknown, for this once."""
         found: dict[str, T | Trouble] = {}
-        groups, calls = [names], 0
+        # The last one is asked for first: what is likely to be there, and then where the last look broke off.
+        suspects = [name for name in names if name in self._suspects]
+        groups = [one for one in (suspects, [name for name in names if name not in self._suspects]) if one]
+        calls = 0
         while groups and calls < MOST_CALLS:
             group, calls = groups.pop(), calls + 1
             told: dict[str, T | Trouble]
@@ -109,7 +118,8 @@ class _Seen(Generic[T]):
                 told = dict.fromkeys(group, trouble)
             self._keep(told)
             found |= told
-        return found | dict.fromkeys((name for group in groups for name in group), Trouble.UNKNOWN)
+        self._suspects = frozenset(name for group in groups for name in group)
+        return found | dict.fromkeys(self._suspects, Trouble.UNKNOWN)
 
     def _keep(self, told: Mapping[str, T | Trouble]) -> None:
         now = time.monotonic()
@@ -121,7 +131,7 @@ class _Seen(Generic[T]):
         self._seen = {**self._seen, **{name: (now + seconds[name], one) for name, one in told.items()}}
 
     def forget(self) -> None:
-        self._seen = {}
+        self._seen, self._suspects = {}, frozenset()
 
 
 def _trouble(error: ClientError) -> Trouble:
@@ -171,6 +181,12 @@ _associated = _Seen(_describe_associations, STACK_SECONDS)
 def fleets(names: Iterable[str]) -> dict[str, Fleet | Trouble]:
     """Return the fleets with these names, or the trouble with each: at most one call in five seconds, and its pages."""
     return _fleets.of(names)
+
+
+def known_fleet(name: str) -> Fleet | None:
+    """Return a fleet as AppStream told of it some time ago, if it did. No call."""
+    found = _fleets.known(name)
+    return found if isinstance(found, Fleet) else None
 
 
 def stacks(names: Iterable[str]) -> dict[str, Stack | Trouble]:

@@ -111,7 +111,7 @@ class ApplicationForm(ItemForm):
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
-        if self.errors and "picture" not in self.errors and self.files.get(self.add_prefix("picture")):
+        if self.errors and self.files.get(self.add_prefix("picture")):
             self.add_error("picture", "Choose the picture once more: it is not saved, because of what is marked.")
 
     def changes(self) -> list[Change]:
@@ -290,5 +290,5 @@ class EndForm(forms.Form):
         max_length=LONGEST,
         widget=forms.Textarea(attrs={"rows": 3}),
         error_messages={"required": "Say why.", "min_length": "Say a little more."},
-        help_text="It is written into the audit log.",
+        help_text="Whose session it is reads this. It is written into the audit log as well.",
     )

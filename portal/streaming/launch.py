@@ -61,8 +61,9 @@ class Launch(Record):
         return min(filter(None, [self.limit(session), session.ends_at]), default=None)
 
     def ended(self, because: str, *, now: datetime) -> Launch:
-        """Return the launch whose session somebody else than its owner has ended."""
-        return self.limited(None).model_copy(update={"ended_at": now, "ended_because": because})
+        """Return the launch whose session somebody else than its owner has ended. Its limit stays: a URL that was given
+        before may still begin another session."""
+        return self.model_copy(update={"ended_at": now, "ended_because": because})
 
     @property
     def stack(self) -> str:

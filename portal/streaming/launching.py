@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from portal import aws
 from portal.accounts.models import User
+from portal.aws_json import time_of_its_own
 from portal.dynamo import audit
 from portal.streaming import appstream, launch, models, rules
 from portal.streaming.appstream import Trouble
@@ -19,6 +21,8 @@ from portal.streaming.models import Application
 from portal.streaming.rules import Standing, State
 
 LONGEST_CONTEXT = 1000  # characters that AppStream takes
+# For what is good to know before a launch.
+CHECK_SECONDS = 5
 log = logging.getLogger(__name__)
 
 
@@ -122,8 +126,9 @@ def _standing_after(error: appstream.NotStarted, application: Application) -> St
 
 
 def _check(application: Application, user_id: str) -> None:
-    """Raises CannotStart where AppStream says so. Where it does not answer, its answer to the launch itself will do."""
-    with aws.suppress_transient():
+    """Raises CannotStart where AppStream says so. Where it does not answer, or not soon, its answer to the launch
+    itself will do; but of an operator's limit it knows nothing."""
+    with nullcontext() if application.most_sessions else aws.suppress_transient(), time_of_its_own(CHECK_SECONDS):
         fleets = appstream.fleets_of(application.stack)
         if isinstance(fleets, Trouble) or application.fleet not in fleets:
             raise CannotStart(application, Standing(State.BROKEN))
@@ -137,8 +142,18 @@ def _check(application: Application, user_id: str) -> None:
 
 
 def _has_session(application: Application, user_id: str) -> bool:
-    found = appstream.sessions_of(user_id, stack=application.stack, fleet=application.fleet)
+    try:
+        found = appstream.sessions_of(user_id, stack=application.stack, fleet=application.fleet)
+    except (LookupError, appstream.NotReached):
+        return False
     return rules.mine(found) is not None
+
+
+def _may_have_session(application: Application, user_id: str) -> bool:
+    """Tell whether somebody has a session, or nobody knows."""
+    with aws.suppress_transient(), time_of_its_own(CHECK_SECONDS):
+        return _has_session(application, user_id)
+    return True
 
 
 def _write_down(application: Application, user_id: str, *, by: User, now: datetime) -> None:
@@ -163,17 +178,15 @@ def _write_down(application: Application, user_id: str, *, by: User, now: dateti
     )
     launch.note(
         launched.limited(application.most_minutes or None),
-        has_session=lambda: _has_session(application, user_id),
+        has_session=lambda: _may_have_session(application, user_id),
         together_with=[audit.putting(entry)],
     )
 
 
 def _longest(application: Application) -> timedelta:
     """Return for how long the session may run that begins now, and then some time for its end."""
-    fleet: Fleet | Trouble = Trouble.UNKNOWN
-    with aws.suppress_transient():
-        fleet = appstream.fleets([application.fleet])[application.fleet]
-    minutes = fleet.longest_minutes if isinstance(fleet, Fleet) else 0
+    fleet = appstream.known_fleet(application.fleet)
+    minutes = fleet.longest_minutes if fleet else 0
     return (timedelta(minutes=minutes) if minutes else launch.LONGEST) + timedelta(hours=1)
 
 
@@ -186,8 +199,10 @@ def opens_in_frame(application: Application) -> bool:
     call, if the stack was not looked at just now."""
     if application.opens != Application.FRAME:
         return False
-    stack = appstream.stacks([application.stack])[application.stack]
-    return not isinstance(stack, Trouble) and settings.STREAMING_EMBED_DOMAIN in stack.embed_domains
+    with aws.suppress_transient(), time_of_its_own(CHECK_SECONDS):
+        stack = appstream.stacks([application.stack])[application.stack]
+        return not isinstance(stack, Trouble) and settings.STREAMING_EMBED_DOMAIN in stack.embed_domains
+    return False  # the whole tab always works
 
 
 def why_not(application: Application, standing: Standing) -> str:

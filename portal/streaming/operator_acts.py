@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 
 from django.utils import timezone
 
+from portal import aws
 from portal.dynamo import audit
 from portal.dynamo.table import Conflict
 from portal.streaming import appstream, launching
 from portal.streaming.fleet import Session
 from portal.streaming.launch import Launch, launches
+
+log = logging.getLogger(__name__)
 
 
 def fleet_name(fleet: str) -> str:
@@ -45,4 +49,10 @@ def end(session: Session, *, launch: Launch | None, reason: str, by: audit.Actor
     if launch:
         # Their page of applications tells them. Where they have launched again meanwhile, there is nothing to tell.
         with suppress(Conflict):
-            launches.replace(launch.ended(f"by an operator: {reason}", now=timezone.now()), was=launch)
+            try:
+                launches.replace(launch.ended(f"by an operator: {reason}", now=timezone.now()), was=launch)
+            except Exception as error:
+                # It is ended, which is what was asked for.
+                if not aws.is_transient(error):
+                    raise
+                log.exception("whose session was ended is not told")

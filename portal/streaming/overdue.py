@@ -6,13 +6,15 @@ import logging
 import time
 from datetime import datetime, timedelta
 
+from portal import aws
 from portal.dynamo import audit
 from portal.dynamo.table import Conflict
 from portal.streaming import appstream, launch, launching, own
 from portal.streaming.launch import Launch
 
-# What AppStream failed at is tried again so much later, so that it is in nobody's way.
-AGAIN = timedelta(minutes=15)
+# What AppStream failed at, or refused, is tried again so much later, so that it is in nobody's way.
+AGAIN, MUCH_LATER = timedelta(minutes=15), timedelta(hours=6)
+AFTERWARDS = timedelta(minutes=2)
 log = logging.getLogger(__name__)
 
 
@@ -22,16 +24,17 @@ class _Portal:
 
 def end_all(*, now: datetime, seconds: float) -> int:
     """End what has lasted as long as it may, and return how many sessions that were. What there is no time for is due
-    again the next time, and what AppStream fails at a quarter of an hour later."""
+    again the next time, and what AppStream fails at later."""
     until, ended = time.monotonic() + seconds, 0
     for one in launch.due(now=now):
         if time.monotonic() > until:
             break
         try:
             ended += _end(one, now=now)
-        except Exception:
+        except Exception as error:
             log.exception("a session on %s was not ended", one.place)
-            _replace(one.model_copy(update={"look_at": now + AGAIN}), was=one)
+            again = AGAIN if aws.is_transient(error) else MUCH_LATER
+            _replace(one.model_copy(update={"look_at": now + again}), was=one)
     return ended
 
 
@@ -53,8 +56,10 @@ def _end(one: Launch, *, now: datetime) -> bool:
             ],
         ):
             appstream.end(session.session_id)
-        because = f"after the {one.most_minutes} minutes that it may last"
-        _replace(one.ended(because, now=now), was=one)
+        minutes = f"{one.most_minutes} minute{'' if one.most_minutes == 1 else 's'}"
+        ended = one.ended(f"after the {minutes} that it may last", now=now)
+        # Once no URL that was given before can begin another one, the limit is lifted.
+        _replace(ended.model_copy(update={"look_at": now + AFTERWARDS}), was=one)
         return True
     _replace(one.limited(None), was=one)
     return False
@@ -66,3 +71,5 @@ def _replace(new: Launch, *, was: Launch) -> None:
     except Conflict:
         # They launched something meanwhile: it is due still, and the next time looks.
         log.info("a launch on %s was changed meanwhile", was.place)
+    except Exception:  # what was done is done, and the others are due
+        log.exception("a launch on %s was not written", was.place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from portal import aws
 from portal.accounts.models import User
@@ -15,6 +15,8 @@ from portal.streaming.launch import Launch
 
 # How often AppStream may fail before the rest is not asked for.
 MOST_FAILURES = 2
+# For how long somebody is told that their session was ended.
+TOLD = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,6 @@ def sessions(user: User) -> Sessions:
     found, ended, unknown = [], [], set()
     failures: list[Exception] = []
     for one in launch.of(rules.user_id(user.sub)):
-        if one.ended_at:
-            ended.append(one)
-            continue
         unknown.add(one.place)
         if len(failures) == MOST_FAILURES:
             continue
@@ -62,6 +61,8 @@ def sessions(user: User) -> Sessions:
         unknown.discard(one.place)
         if session:
             found.append(Own(session, one))
+        elif one.ended_at and one.ended_at > datetime.now(UTC) - TOLD:
+            ended.append(one)
     return Sessions(found, ended, failures[0] if failures else None, frozenset(unknown))
 
 
@@ -72,6 +73,16 @@ def session_of(one: Launch) -> Session | None:
     except (LookupError, appstream.NotReached):
         # The stack or the fleet is gone, and its sessions with it; or it is the portal's no more.
         return None
+
+
+def runs(application_id: str, place: str, *, by: User) -> bool:
+    """Tell whether a person has a session that they began with an application, or that is on its stack and fleet."""
+    theirs = sessions(by)
+    if any(one.launch.application_id == application_id or one.launch.place == place for one in theirs.found):
+        return True
+    if theirs.failure:
+        raise theirs.failure
+    return False
 
 
 def end(session_id: str, *, by: User) -> Own | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -12,6 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_safe
 
 from portal import aws
+from portal.aws_json import time_of_its_own
 from portal.streaming import launching, models, own, window_views
 from portal.streaming.asked import SignedIn, act, refused_in_words
 from portal.streaming.offers import offers
@@ -19,6 +22,7 @@ from portal.streaming.own import Own
 
 # With more applications than these there is a box to find one.
 MANY = 12
+PAGE_SECONDS = 6
 
 
 @login_required
@@ -35,7 +39,9 @@ def apps(request: SignedIn) -> HttpResponse:
 
 
 def _page(request: SignedIn, *, problem: str = "", status: int = 200) -> HttpResponse:
-    found = offers(request.user)
+    # A request whose time is up, because AppStream did not answer, is to say so.
+    with time_of_its_own(PAGE_SECONDS) if problem else nullcontext():
+        found = offers(request.user)
     context = {"offers": found, "problem": problem, "is_many": len(found.tiles) > MANY}
     answer = render(request, "streaming/apps.html", context, status=status)
     if status == 503:

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from portal.streaming import appstream, launching, rules
+from portal.streaming import launching, own
 from portal.streaming.asked import SignedIn, refused_in_words
 from portal.streaming.models import Application
 
@@ -67,10 +67,10 @@ def _allowed() -> str:
 @login_required
 @require_safe
 def standing(request: SignedIn, application_id: str) -> HttpResponse:
-    """Tell the window whether the person has a session there: one GetItem and one DescribeSessions."""
+    """Tell the window whether the person has a session there: one GetItem, one Query, and one DescribeSessions for
+    each stack and fleet on which something that they launched may still run."""
     try:
         found = launching.find(application_id, by=request.user)
-        sessions = appstream.sessions_of(rules.user_id(request.user.sub), stack=found.stack, fleet=found.fleet)
-    except (LookupError, launching.NotForYou, appstream.NotReached) as error:
+    except (LookupError, launching.NotForYou) as error:
         raise Http404 from error
-    return JsonResponse({"Running": rules.mine(sessions) is not None})
+    return JsonResponse({"Running": own.runs(application_id, found.place, by=request.user)})

@@ -385,3 +385,36 @@ def test_what_goes_wrong_is_said_in_the_page_and_can_be_tried_again(browser, por
     page.goto("/apps/studio/window/")
     expect(page).to_have_url(re.compile("/sign-in/"))
     context.close()
+
+
+def test_the_end_of_a_session_that_runs_stays_there_when_an_older_answer_comes(page, sign_in, streaming, rider):
+    streaming.fleet(embed=True)
+    streaming.application(Title="Design studio", Application="Photoshop", Opens="frame")
+    sign_in(rider)
+    held = []
+    page.route(re.compile("/standing/"), lambda route: held.append(route) if not held else route.continue_())
+    page.goto("/apps/studio/window/")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_selector("iframe")
+    page.wait_for_timeout(1500)
+    assert page.locator("#ending").is_visible()
+    held[0].fulfill(json={"Running": False})
+    page.wait_for_timeout(500)
+    assert len(streaming.sessions()) == 1
+    assert page.locator("#ending").is_visible()
+
+
+def test_after_a_session_in_the_frame_has_ended_the_keyboard_is_in_the_page(page, sign_in, streaming, rider):
+    streaming.fleet(embed=True)
+    streaming.application(Title="Design studio", Application="Photoshop", Opens="frame")
+    sign_in(rider)
+    page.goto("/apps/studio/window/")
+    with page.expect_response(re.compile("/standing/")):
+        page.get_by_role("button", name="Start", exact=True).click()
+        page.wait_for_selector("iframe")
+    page.wait_for_timeout(1000)
+    [one] = streaming.sessions()
+    streaming.cloud.admin("appstream").expire_session(SessionId=one["Id"])
+    page.evaluate("document.querySelector('iframe').dispatchEvent(new Event('load'))")
+    page.wait_for_selector("text=Your session has ended")
+    assert page.evaluate("document.activeElement.id") == "start"

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from datetime import timedelta
 from html import unescape
 
@@ -13,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from django.utils import timezone
 
+from portal import aws_json, middleware
 from portal.streaming import appstream, launch
 from portal.streaming.offers import offers
 from portal.streaming.rules import State, user_id
@@ -113,8 +115,8 @@ def test_the_log_does_not_say_again_and_again_that_a_session_ended_that_did_not(
     streaming.cloud.faults.add(
         service="appstream", action="ExpireSession", kind="error", times=99, code="AccessDeniedException"
     )
-    for _ in range(3):
-        end_after(61)
+    for minutes in (61, 77, 93):
+        end_after(minutes)
     assert len(streaming.sessions()) == 1
     said = [one["Action"]["S"] for one in streaming.cloud.items("audit")]
     assert "ended the session" not in said or any("failed" in one for one in said)
@@ -245,12 +247,11 @@ def test_rejoin_leads_into_the_session_beside_which_it_stands(run, streaming, cl
     streaming.application()
     run(rider)
     streaming.application(Stack="sample-other", Fleet="sample-other")
-    client = client_for(rider)
-    page = client.get("/apps/").content.decode()
-    if "rejoin-" in page:
-        answer = client.post("/apps/studio/launch/")
-        assert streaming.open(answer["Location"]).status == 200
-        assert streaming.sessions("sample-other", "sample-other") == []
+    page = client_for(rider).get("/apps/").content.decode()
+    assert "Your sessions" in page
+    assert "rejoin-" not in page
+    streaming.application()
+    assert "rejoin-" in client_for(rider).get("/apps/").content.decode()
 
 
 def test_one_place_that_does_not_answer_hides_no_other_session(run, streaming, client_for, rider):
@@ -360,3 +361,217 @@ def test_a_url_that_works_too_long_or_too_short_is_no_setting(seconds, is_one):
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode == 0) is is_one
     assert is_one or "PORTICO_STREAMING_URL_SECONDS must be from 5 to 60." in done.stderr
+
+
+# --- While AppStream is half down, and just after an end --------------------------------------------------------------
+
+
+def test_a_session_opened_just_after_the_schedule_ended_the_one_before_is_seen_and_has_its_limit(
+    ask, run, streaming, rider
+):
+    streaming.fleet()
+    streaming.application(MostMinutes=60)
+    run(rider)
+    url = ask(rider).json()["Message"]  # Rejoin, a moment before ...
+    assert end_after(61) == 1  # ... the schedule ends the session, and then the browser is there.
+    assert streaming.open(url).status == 200
+    streaming.settle()
+    assert len(streaming.sessions()) == 1
+    found = offers(user(rider))
+    seen = len(found.sessions), len(found.ended)
+    ends = end_after(60 * 9)
+    assert (seen, ends) == ((1, 0), 1)
+
+
+def test_a_session_opened_just_after_an_operator_ended_the_one_before_can_be_ended_by_its_owner(
+    ask, run, streaming, rider, operator, client_for
+):
+    streaming.fleet()
+    streaming.application()
+    run(rider)
+    url = ask(rider).json()["Message"]
+    [session] = streaming.sessions()
+    address = f"/admin/streaming/session/{session['Id']}/end/?on=sample-stack/sample-fleet&of={session['UserId']}"
+    assert client_for(operator).post(address, {"reason": "An update"}).status_code == 302
+    assert streaming.open(url).status == 200
+    streaming.settle()
+    page = client_for(rider).post("/apps/studio/end/", follow=True).content.decode()
+    assert "over already" not in page
+    assert streaming.sessions() == []
+
+
+def test_one_missing_among_many_is_found_after_some_looks_where_appstream_does_not_name_it():
+    names = [f"fleet-{number:02}" for number in range(64)]
+
+    def describe(asked):
+        if "fleet-63" in asked:
+            raise ClientError(
+                {"Error": {"Code": "ResourceNotFoundException", "Message": "Resource not found."}}, "DescribeFleets"
+            )
+        return [(one, one) for one in asked]
+
+    seen: appstream._Seen[str] = appstream._Seen(describe, 5)
+    for _ in range(20):
+        found = seen.of(names)
+    assert [one for one in names if found[one] is appstream.Trouble.UNKNOWN] == []
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Let a request's time and a call's be a tenth of what they are."""
+    monkeypatch.setattr(middleware, "REQUEST_SECONDS", middleware.REQUEST_SECONDS / 10)
+    monkeypatch.setattr(aws_json, "READ_SECONDS", aws_json.READ_SECONDS / 10)
+
+
+def test_an_application_starts_where_appstream_answers_only_the_launch(hurried, streaming, client_for, rider):
+    """launching._check: "Where it does not answer, its answer to the launch itself will do." """
+    streaming.fleet()
+    streaming.application()
+    client = client_for(rider)
+    client.raise_request_exception = False
+    streaming.settle()
+    streaming.cloud.faults.add(service="appstream", action="DescribeFleets", kind="delay", delay_seconds=3, times=99)
+    began = time.monotonic()
+    answer = client.post("/apps/studio/launch/")
+    took = (time.monotonic() - began) * 10
+    assert answer.status_code == 303, f"{answer.status_code} after {took:.0f} s"
+
+
+def test_where_appstream_hangs_people_are_told_so(hurried, streaming, client_for, rider):
+    streaming.fleet()
+    streaming.application()
+    client = client_for(rider)
+    client.raise_request_exception = False
+    streaming.settle()
+    for action in ("DescribeFleets", "ListAssociatedFleets", "CreateStreamingURL"):
+        streaming.cloud.faults.add(service="appstream", action=action, kind="delay", delay_seconds=3, times=99)
+    answer = client.post("/apps/studio/launch/")
+    assert answer.status_code == 503
+    assert "Nothing was started" in answer.content.decode()
+
+
+def test_where_sessions_hang_the_page_of_applications_is_shown(hurried, run, streaming, client_for, rider):
+    streaming.fleet()
+    streaming.application()
+    run(rider)
+    client = client_for(rider)
+    client.raise_request_exception = False
+    streaming.settle()
+    for action in ("DescribeFleets", "DescribeSessions"):
+        streaming.cloud.faults.add(service="appstream", action=action, kind="delay", delay_seconds=3, times=99)
+    assert client.get("/apps/").status_code == 200
+    streaming.settle()
+    answer = client.post("/apps/studio/end/")
+    assert "Perhaps the session goes on" in answer.content.decode()
+
+
+def test_a_session_whose_end_nobody_knows_is_not_said_to_have_failed(run, streaming, client_for, rider):
+    """audit.act: "that it failed, or that nobody knows whether it did"."""
+    streaming.fleet()
+    streaming.application()
+    run(rider)
+    [one] = streaming.sessions()
+    streaming.cloud.faults.add(service="appstream", action="ExpireSession", kind="lost_reply", times=3)
+    client_for(rider).post("/apps/studio/end/", {"session": one["Id"]})
+    assert streaming.sessions() == []
+    said = [entry["Action"]["S"] for entry in streaming.cloud.items("audit")]
+    assert "ended the session, which failed" not in said
+
+
+def test_whose_session_it_was_is_not_told_the_reason_unless_the_form_says_so(
+    run, streaming, rider, operator, client_for
+):
+    streaming.fleet()
+    streaming.application()
+    run(rider)
+    [session] = streaming.sessions()
+    address = f"/admin/streaming/session/{session['Id']}/end/?on=sample-stack/sample-fleet&of={session['UserId']}"
+    client = client_for(operator)
+    form = client.get(address).content.decode()
+    client.post(address, {"reason": "Suspected of mining coins"})
+    page = client_for(rider).get("/apps/").content.decode()
+    # "It is written into the audit log." is all that the operator reads.
+    assert "Suspected of mining" not in page or any(word in form for word in ("see", "told", "shown", "reads"))
+
+
+def test_the_reason_that_an_operator_gave_is_kept_when_the_write_of_it_fails(
+    run, streaming, rider, operator, client_for
+):
+    """The session is ended, and the page says that nobody answered: the next press says "over already"."""
+    streaming.fleet()
+    streaming.application(MostMinutes=60)
+    run(rider)
+    [session] = streaming.sessions()
+    address = f"/admin/streaming/session/{session['Id']}/end/?on=sample-stack/sample-fleet&of={session['UserId']}"
+    client = client_for(operator)
+    streaming.cloud.faults.add(service="dynamodb", action="UpdateItem", kind="throttle", times=3)
+    page = client.post(address, {"reason": "An update"}, follow=True).content.decode()
+    assert streaming.sessions() == []
+    assert "A service did not answer" not in page
+
+
+def test_a_launch_where_sessions_cannot_be_looked_up_is_no_500(run, ask, streaming, rider):
+    streaming.fleet()
+    streaming.application(MostMinutes=60)
+    run(rider)
+    streaming.cloud.faults.add(
+        service="appstream", action="DescribeSessions", kind="error", times=9, code="AccessDeniedException"
+    )
+    assert ask(rider).status_code != 500
+
+
+def test_an_application_that_is_full_takes_no_more_when_sessions_cannot_be_looked_up(
+    ask, run, streaming, rider, author
+):
+    """AppStream, whose answer to the launch itself is to do, knows nothing of "Sessions at most"."""
+    streaming.fleet(instances=5)
+    streaming.application(MostSessions=1)
+    run(rider)
+    assert ask(author).status_code == 409
+    streaming.cloud.faults.add(service="appstream", action="DescribeSessions", kind="throttle", times=20)
+    assert ask(author).status_code in (409, 503)
+
+
+def test_who_is_in_comes_back_where_only_sessions_cannot_be_looked_up(ask, run, streaming, rider):
+    """An application with a limit, as one without."""
+    streaming.fleet()
+    streaming.application(MostMinutes=60)
+    run(rider)
+    streaming.cloud.faults.add(service="appstream", action="DescribeSessions", kind="throttle", times=20)
+    assert ask(rider).status_code == 201
+
+
+def test_the_window_is_not_told_that_a_session_is_over_which_runs_where_the_application_was(
+    run, streaming, client_for, rider
+):
+    streaming.fleet()
+    streaming.fleet("sample-other", stack="sample-other")
+    streaming.application()
+    run(rider)
+    client = client_for(rider)
+    assert client.get("/apps/studio/standing/").json() == {"Running": True}
+    streaming.application(Stack="sample-other", Fleet="sample-other")
+    answer = client.get("/apps/studio/standing/")
+    assert len(streaming.sessions()) == 1
+    # window.js then takes the frame away and says "Your session has ended".
+    assert answer.status_code != 200 or answer.json()["Running"] is not False
+
+
+def test_a_session_that_was_ended_counts_though_the_write_of_it_fails(run, streaming, rider, caplog):
+    streaming.fleet()
+    streaming.application(MostMinutes=60)
+    run(rider)
+    streaming.cloud.faults.add(service="dynamodb", action="UpdateItem", kind="throttle", times=3)
+    ended = end_after(61) + end_after(61 + 16)
+    assert streaming.sessions() == []
+    assert "was not ended" not in caplog.text
+    assert ended == 1
+
+
+def test_what_is_told_of_an_end_after_one_minute_is_said_rightly(run, streaming, rider):
+    streaming.fleet()
+    streaming.application(MostMinutes=1)
+    run(rider)
+    assert end_after(2) == 1
+    [one] = offers(user(rider)).ended
+    assert "1 minutes" not in one.ended_because

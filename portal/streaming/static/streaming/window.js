@@ -33,9 +33,11 @@ function close() {
 
 // Whether the person's session runs, or null where nobody knows.
 async function isRunning() {
+  const mine = attempt;
   const response = await fetch(standing, { headers: { Accept: "application/json" }, redirect: "manual" }).catch(() => null);
-  const running = response?.ok ? (await response.json()).Running : null;
-  ending.hidden = running === false;
+  const running = response?.ok ? (await response.json().catch(() => ({}))).Running ?? null : null;
+  // What was asked for before something else began says nothing of that.
+  if (mine === attempt) ending.hidden = running === false;
   return running;
 }
 
@@ -92,7 +94,9 @@ async function watch(watched) {
     if (running) seen = true;
     if (running !== false || !seen || watched !== frame) return;
     close();
+    ending.hidden = true;
     tell("Your session has ended", { more: "You can start another one.", press: "Start" });
+    button.focus();
   };
   watched.addEventListener("load", look);
   for (let n = 0; seen || n < LOOKS; n += 1) {
