@@ -16,7 +16,7 @@ from approvals.approval import OPEN_SHELF, STUCK, Fact, Problem, State
 from approvals.assignment import How, Mail
 from approvals.models import RequestType
 from documents.document import Document, Part, documents
-from portal.accounts import identity_pool, people
+from portal.accounts import credentials, identity_pool, people
 from rides import dispatch, forms
 from rides.rules import Place
 from tests.approvals.build import decided, put_approval, put_assignment, put_link
@@ -195,6 +195,9 @@ def test_the_pages_about_approvals_are_as_good(browser, portal_url, approver, ri
 def test_the_operators_pages_about_documents_are_as_good(page, sign_in, operator, rider, scheme, size, cloud):
     word, identity_id, now = "w" * 120, identity_pool.identity_id(rider.id_token), timezone.now()
     people.people.add(people.Person(person_id=rider.sub, username="rider", identity_id=identity_id))
+    # Their first use of their own credentials lets the portal vouch for them.
+    worker = credentials._worker(identity_id)
+    identity_pool.vouch(worker, sub=rider.sub, identity_id=identity_id, id_token=rider.id_token)
     part = Part(size=1, version_id=word, modified_at=now)
     documents.add(Document(identity_id=identity_id, document_id=word, title=word, modified_at=now, source=part))
     gone = Part(size=1, removed_at=now)
