@@ -43,11 +43,17 @@ def test_pages_hold_every_instance_once(cloud: RunningCloud, ec2: Any) -> None:
 def test_page_of_a_large_fleet_is_cheap(cloud: RunningCloud, ec2: Any) -> None:
     vpc_id = new_vpc_id()
     launched(cloud, 5000, vpc_id=vpc_id)
-    began = time.monotonic()
-    assert len(described(ec2, MaxResults=5, Filters=in_vpc(vpc_id))) == 5
-    small = time.monotonic() - began
-    assert len(described(ec2, Filters=in_vpc(vpc_id))) == 1000
-    assert small < (time.monotonic() - began) / 4
+
+    def quickest(number: int, **asked: Any) -> float:
+        """Return the seconds that a page takes when nothing else is in its way: the least of several."""
+        taken = []
+        for _ in range(5):
+            began = time.monotonic()
+            assert len(described(ec2, Filters=in_vpc(vpc_id), **asked)) == number
+            taken.append(time.monotonic() - began)
+        return min(taken)
+
+    assert quickest(5, MaxResults=5) < quickest(1000) / 2
     ec2.terminate_instances(InstanceIds=[one["InstanceId"] for one in described(ec2, Filters=in_vpc(vpc_id))])
 
 
