@@ -98,7 +98,7 @@ def _put_off(approval: Approval, *, now: datetime) -> None:
 
     try:
         amend(approval.approval_id, later)
-    except Exception:
+    except Exception:  # it is due still, and the others wait
         log.exception("approval %s could not be put off", approval.approval_id)
 
 

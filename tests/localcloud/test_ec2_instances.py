@@ -53,7 +53,7 @@ def test_page_of_a_large_fleet_is_cheap(cloud: RunningCloud, ec2: Any) -> None:
             taken.append(time.monotonic() - began)
         return min(taken)
 
-    assert quickest(5, MaxResults=5) < quickest(1000) / 2
+    assert quickest(5, MaxResults=5) < quickest(1000) / 4
     ec2.terminate_instances(InstanceIds=[one["InstanceId"] for one in described(ec2, Filters=in_vpc(vpc_id))])
 
 
